@@ -1,0 +1,38 @@
+# Thin targets; README names the commands behind them.
+#   make demo   draw pictures, train on them, evaluate, convert, detect
+#   make test   lint and tests
+# PYTHON=python3.12 names another Python for the virtual environment, SIZE=small a shorter demo.
+
+PYTHON ?= python3
+SIZE ?= full
+VENV := .venv
+RUN := $(VENV)/bin/python
+INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check
+TEST := $(RUN) -m pytest -W error
+
+.PHONY: demo test
+
+demo: $(VENV)/.installed
+	$(RUN) examples/demo.py --size $(SIZE)
+
+test: $(VENV)/.installed-for-tests
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+	KERAS_BACKEND=tensorflow $(TEST)
+	KERAS_BACKEND=jax $(TEST) -m numerics
+	KERAS_BACKEND=torch $(TEST) -m numerics
+
+# The stamps make a second run start at once; they are older than the files that changed.
+$(VENV)/.installed: requirements.txt setup.py pyproject.toml | $(RUN)
+	$(INSTALL) -r requirements.txt
+	$(INSTALL) --quiet --no-deps -e .
+	@touch $@
+
+$(VENV)/.installed-for-tests: requirements-dev.txt requirements-backends.txt $(VENV)/.installed
+	$(INSTALL) -r requirements-dev.txt -r requirements-backends.txt
+	@touch $@
+
+$(RUN):
+	@$(PYTHON) -c 'import sys; sys.exit("$(PYTHON) is too old: name Python 3.11 or later as PYTHON=..." \
+		if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,11 @@
+"""Run retinanet-convert-model from a checkout, installed or not."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from keras_retinanet.bin.convert_model import main  # noqa: E402
+
+if __name__ == "__main__":
+    main()

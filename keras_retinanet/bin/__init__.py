@@ -1,0 +1,1 @@
+"""The commands. Importing them imports nothing heavy, so that --help answers at once."""

@@ -1,0 +1,149 @@
+"""What the commands share: parsing, one-line errors, exit codes.
+
+Exit codes: 0 done, 2 bad input or options, 130 interrupted, 143 terminated. A bug keeps its
+traceback; RETINANET_TRACEBACK=1 shows it for bad input, too.
+"""
+
+import argparse
+import difflib
+import os
+import sys
+import traceback
+from pathlib import Path
+
+PACKAGE = str(Path(__file__).resolve().parents[1])
+BAD_INPUT, INTERRUPTED = 2, 130
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Help that tells defaults where there is something to tell."""
+
+    def _get_help_string(self, action):
+        if action.default in (None, False, True, "", argparse.SUPPRESS):
+            return action.help
+        return super()._get_help_string(action)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line that names the nearest options."""
+
+    def __init__(self, *args, **kwargs):
+        kwargs.setdefault("allow_abbrev", False)
+        kwargs.setdefault("formatter_class", _Help)
+        super().__init__(*args, **kwargs)
+
+    def error(self, message):
+        """Print one line and exit with code 2."""
+        self.exit(BAD_INPUT, f"{self.prog}: {message}. See {self.prog} --help\n")
+
+    def known_options(self):
+        """Return the option strings of this parser and of its sub-commands."""
+        options = []
+        for action in self._actions:
+            options += action.option_strings
+            if isinstance(action, argparse._SubParsersAction):
+                for parser in action.choices.values():
+                    options += parser.known_options()
+        return sorted(set(options))
+
+    def parse_args(self, args=None, namespace=None):
+        """Parse, and say of an unknown option which known ones are near."""
+        parsed, rest = self.parse_known_args(args, namespace)
+        if rest:
+            word = next((item for item in rest if item.startswith("-")), rest[0])
+            near = difflib.get_close_matches(word.split("=")[0], self.known_options(), n=3)
+            hint = f"; did you mean {', '.join(near)}" if near and word.startswith("-") else ""
+            self.error(f"unrecognised argument {word!r}{hint}")
+        return parsed
+
+
+def add_everywhere(parsers, add):
+    """Call add(parser) for the first of `parsers`, and for the rest without defaults.
+
+    That is what lets an option stand before or after the dataset word: argparse would let the
+    sub-command's default overwrite what was given before it.
+    """
+    main, *others = parsers
+    add(main)
+    for parser in others:
+        group = parser.add_argument_group("general options")
+        add(_Undefaulted(group))
+
+
+class _Undefaulted:
+    """An argument group all of whose options leave no trace when they are not given."""
+
+    def __init__(self, group):
+        self.group = group
+
+    def add_argument(self, *names, **kwargs):
+        """Add the option without its default."""
+        kwargs["default"] = argparse.SUPPRESS
+        return self.group.add_argument(*names, **kwargs)
+
+    def add_mutually_exclusive_group(self, **kwargs):
+        """Return a group that does the same."""
+        return _Undefaulted(self.group.add_mutually_exclusive_group(**kwargs))
+
+
+def number(kind, low=None, high=None, above=None):
+    """Return an argparse type for a number of `kind` within low..high, or above `above`."""
+
+    def convert(text):
+        try:
+            value = kind(text)
+        except ValueError:
+            wanted = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}") from None
+        bad = value != value or (low is not None and value < low)
+        bad = bad or (high is not None and value > high) or (above is not None and value <= above)
+        if bad:
+            bounds = [f"at least {low}"] if low is not None else []
+            bounds += [f"more than {above}"] if above is not None else []
+            bounds += [f"at most {high}"] if high is not None else []
+            raise argparse.ArgumentTypeError(f"{text} must be {' and '.join(bounds)}")
+        return value
+
+    return convert
+
+
+def is_bad_input(error):
+    """Return whether `error` is about what the user gave, not a bug.
+
+    Those are errors of the file system, and ValueErrors that our own code raised on purpose.
+    """
+    if isinstance(error, OSError):
+        return True
+    if not isinstance(error, ValueError) or error.__traceback__ is None:
+        return False
+    frames = traceback.extract_tb(error.__traceback__)
+    return str(Path(frames[-1].filename).resolve()).startswith(PACKAGE)
+
+
+def one_line(error):
+    """Return the message of `error` on one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return " ".join(str(error).split())
+
+
+def quiet_backend():
+    """Keep TensorFlow's start-up notices out of the terminal, unless the user set the level."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
+
+def run(main, prog):
+    """Run a command and return its exit code."""
+    quiet_backend()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print(f"{prog}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except (ValueError, OSError) as error:
+        if not is_bad_input(error) or os.environ.get("RETINANET_TRACEBACK"):
+            raise
+        print(f"{prog}: {one_line(error)}", file=sys.stderr)
+        return BAD_INPUT
+    return 0

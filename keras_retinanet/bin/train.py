@@ -1,0 +1,270 @@
+"""retinanet-train: from annotated pictures to a trained detector."""
+
+import math
+import sys
+import time
+from pathlib import Path
+
+from keras_retinanet.bin.console import run
+from keras_retinanet.bin.datasets import class_names, make_generator
+from keras_retinanet.bin.train_options import PROG, RATE_AT_BATCH_8, check_args, parse_args
+
+__all__ = ["check_args", "create_generators", "main", "parse_args"]
+
+# TensorFlow and torch take any size; JAX compiles for each one, some 20 s
+CANVAS_MULTIPLE = {"jax": 128}
+
+
+def report(text):
+    """Print a line at once, over a moving one."""
+    clear = "\r\x1b[K" if sys.stderr.isatty() and sys.stdout.isatty() else ""
+    print(f"{clear}{text}", flush=True)
+
+
+def create_generators(args, preprocess_image=None):
+    """Return the training generator and the validation generator (or None).
+
+    Args:
+        args: of `parse_args`.
+        preprocess_image: of the backbone; by default that of `args.backbone`.
+    """
+    import keras
+
+    from keras_retinanet.models import backbone
+    from keras_retinanet.preprocessing.augmentation import FLIPS, RANDOM_TRANSFORM
+
+    common = {
+        "batch_size": args.batch_size,
+        "image_min_side": args.image_min_side,
+        "image_max_side": args.image_max_side,
+        "no_resize": args.no_resize,
+        "preprocess_image": preprocess_image or backbone(args.backbone).preprocess_image,
+        "exif": not args.ignore_exif,
+        "skip_broken": args.skip_broken,
+        "max_pixels": args.max_pixels,
+        "seed": args.seed,
+        "canvas_multiple": CANVAS_MULTIPLE.get(keras.backend.backend(), 32),
+    }
+    augmentation = RANDOM_TRANSFORM if args.random_transform else FLIPS
+    train = make_generator(
+        args, "train", group_method=args.group_method, augmentation=augmentation, **common
+    )
+    validation = make_generator(args, "validation", shuffle_groups=False, **common)
+    if not any(len(train.load_annotations(i)["labels"]) for i in range(train.size())):
+        raise ValueError("no training picture has an object: there is nothing to learn")
+    return train, validation
+
+
+def make_run_folder(args):
+    """Return the new folder of this run, None under --no-snapshots."""
+    if not args.snapshots:
+        return None
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    name = args.run_name or f"{args.backbone}_{args.dataset_type}_{stamp}"
+    folder = Path(args.snapshot_path) / name
+    if folder.exists():
+        raise ValueError(f"{folder}: exists already; give another --run-name, or move it away")
+    folder.mkdir(parents=True)
+    return folder
+
+
+def make_optimizer(args, start, steps):
+    """Return the optimizer of this run, for `steps` steps in all."""
+    from keras_retinanet.models import optimizer
+    from keras_retinanet.models.retinanet import backbone_layers
+
+    rate = args.lr or RATE_AT_BATCH_8 * math.sqrt(args.batch_size / 8)
+    slow = backbone_layers(start.network) if start.pretrained else ()
+    return optimizer.make_optimizer(
+        args.optimizer,
+        optimizer.make_schedule(args.lr_schedule, rate, steps),
+        args.optimizer_clipnorm,
+        slow_paths=[variable.path for layer in slow for variable in layer.trainable_variables],
+        slow_factor=args.backbone_rate,
+        loss_scaling=args.dtype == "mixed_float16",
+    )
+
+
+def make_training_model(args, start, steps):
+    """Return the compiled training model, its optimizer restored where a snapshot has its state."""
+    from keras_retinanet.callbacks.snapshots import state_path
+    from keras_retinanet.models.optimizer import load_state
+    from keras_retinanet.models.training import TrainingModel
+
+    model = TrainingModel(start.network, args.classification_loss)
+    optimizer = make_optimizer(args, start, steps)
+    optimizer.build(model.trainable_variables)
+    if args.snapshot:
+        state = state_path(args.snapshot)
+        if state.is_file():
+            load_state(optimizer, state)
+        else:
+            report(f"{state}: not there, so the optimizer starts afresh")
+    model.compile(optimizer=optimizer, jit_compile="auto")
+    return model
+
+
+def create_callbacks(args, start, folder, validation):
+    """Return the callbacks in their order, and the one that keeps snapshots (or None)."""
+    import keras
+
+    from keras_retinanet.callbacks import Evaluate, RedirectModel
+    from keras_retinanet.callbacks.progress import Progress, moving_line
+    from keras_retinanet.callbacks.snapshots import Snapshots
+    from keras_retinanet.models import convert_model
+    from keras_retinanet.predict.runner import Runner
+
+    made, snapshots = [], None
+    board = None
+    if args.tensorboard_dir:
+        board = keras.callbacks.TensorBoard(
+            args.tensorboard_dir, update_freq=args.tensorboard_freq, write_graph=False
+        )
+    if args.evaluation and validation is not None:
+        evaluate = Evaluate(
+            validation,
+            tensorboard=board,
+            weighted_average=args.weighted_average,
+            verbose=0,
+            coco=True,
+        )
+        made.append(RedirectModel(evaluate, Runner(convert_model(start.network))))
+    if folder is not None:
+        snapshots = Snapshots(start.network, folder, extra={"pretrained": start.pretrained})
+        made += [snapshots, keras.callbacks.CSVLogger(str(folder / "history.csv"))]
+    if args.lr_schedule == "plateau":
+        made.append(
+            keras.callbacks.ReduceLROnPlateau(
+                "loss", factor=args.reduce_lr_factor, patience=args.reduce_lr_patience
+            )
+        )
+    if args.early_stopping:
+        made.append(keras.callbacks.EarlyStopping("mAP", patience=args.early_stopping, mode="max"))
+    made += [board] if board else []
+    return [*made, Progress(args.batch_size, report, moving_line())], snapshots
+
+
+def fit(args, model, start, generators, callbacks, steps):
+    """Run `keras.Model.fit` on the raw view of the training generator; return its History."""
+    from keras_retinanet.preprocessing.feed import fit_input
+    from keras_retinanet.preprocessing.loader import Loader
+
+    train, validation = generators
+    options = {}
+    with (
+        Loader(train, args.workers, args.max_queue_size, start.epoch * steps) as loader,
+        Loader(validation or train, 1, 2) as held_out,
+    ):
+        if args.compute_val_loss and validation is not None:
+            options = {"validation_data": fit_input(held_out), "validation_steps": len(validation)}
+        history = model.fit(
+            fit_input(loader),
+            steps_per_epoch=steps,
+            initial_epoch=start.epoch,
+            epochs=args.epochs,
+            callbacks=callbacks,
+            verbose=0,
+            **options,
+        )
+        if loader.skipped:
+            report(f"{len(loader.skipped)} broken pictures were left out: {loader.skipped[:3]}")
+    return history
+
+
+def prepare(args):
+    """Set devices, precision and seed, before anything is built."""
+    if args.gpu is not None:
+        from keras_retinanet.utils.gpu import setup_gpu
+
+        setup_gpu(args.gpu)
+    import keras
+
+    keras.config.set_dtype_policy(args.dtype)
+    if args.seed is not None:
+        keras.utils.set_random_seed(args.seed)
+
+
+def describe(args, start, train, validation, steps, folder):
+    """Report what is about to happen."""
+    measured = f", {validation.size()} to measure on" if validation is not None else ""
+    report(
+        f"{train.size()} pictures, {train.num_classes()} classes{measured}; "
+        f"{args.backbone}, {start.network.count_params():,} parameters; "
+        f"{steps} steps of {args.batch_size} an epoch"
+    )
+    if folder is not None:
+        report(f"writing to {folder}")
+
+
+def train_on(args, train, validation):
+    """Train as `args` say; return the History and the run's folder."""
+    from keras_retinanet.callbacks.snapshots import LAST
+
+    start = make_start(args, class_names(train))
+    steps = args.steps or len(train)
+    if start.epoch >= args.epochs:
+        raise ValueError(
+            f"{args.snapshot}: has {start.epoch} epochs; --epochs {args.epochs} counts them, "
+            f"so give more than {start.epoch}"
+        )
+    model = make_training_model(args, start, steps * args.epochs)
+    folder = make_run_folder(args)
+    describe(args, start, train, validation, steps, folder)
+    callbacks, snapshots = create_callbacks(args, start, folder, validation)
+    try:
+        history = fit(args, model, start, (train, validation), callbacks, steps)
+    except KeyboardInterrupt:
+        if snapshots is not None and snapshots.written:
+            report(
+                f"stopped; epoch {snapshots.written} is kept. Go on with: "
+                f"--snapshot {folder / LAST}"
+            )
+        raise
+    if snapshots is not None and snapshots.best:
+        value, epoch = snapshots.best
+        report(
+            f"best: epoch {epoch}, {snapshots.monitored} {abs(value):.4f}, {folder / 'best.keras'}"
+        )
+    return history, folder
+
+
+def make_start(args, classes):
+    """Return where the run begins, its epoch as --initial-epoch says where that is given."""
+    from keras_retinanet.bin import train_network
+
+    start = train_network.make_start(args, classes, report)
+    if args.initial_epoch is not None:
+        start.epoch = args.initial_epoch
+    return start
+
+
+def main(args=None):
+    """Run the command with the words `args`; return the History of the training."""
+    args = parse_args(args)
+    for notice in args.notices:
+        report(notice)
+    prepare(args)
+    if args.snapshot:
+        adopt_snapshot(args)
+    train, validation = create_generators(args)
+    return train_on(args, train, validation)[0]
+
+
+def adopt_snapshot(args):
+    """Take the backbone of the snapshot, whatever --backbone says by default."""
+    from keras_retinanet.models.snapshot import read_facts
+
+    if not Path(args.snapshot).is_file():
+        raise ValueError(f"{args.snapshot}: no such snapshot")
+    if args.snapshot.endswith(".keras"):
+        profile = read_facts(args.snapshot).get("profile")
+        args.backbone = profile.backbone if profile else args.backbone
+
+
+def console():
+    """Run the command as a program."""
+    sys.exit(run(main, PROG))
+
+
+if __name__ == "__main__":
+    console()

@@ -1,0 +1,110 @@
+"""The network that a training run starts from: new, with some weights, or a snapshot."""
+
+from dataclasses import dataclass, replace
+
+from keras_retinanet.bin.datasets import some_names
+
+
+@dataclass
+class Start:
+    """Where a run begins.
+
+    Attributes:
+        network: with its profile.
+        epoch: epochs that are done.
+        pretrained: whether the backbone has trained weights.
+    """
+
+    network: object
+    epoch: int = 0
+    pretrained: bool = True
+
+
+def network_options(args):
+    """Return the options of `Backbone.retinanet` that the command line and --config give."""
+    from keras_retinanet.utils import config as configuration
+
+    options = {"prior_probability": args.prior_probability}
+    if args.config:
+        config = configuration.read_config_file(args.config)
+        options |= configuration.parse_network(config)
+        options |= configuration.parse_grid(config, args.config)
+    for name in ("pyramid_features", "head_features", "head_layers"):
+        if getattr(args, name) is not None:
+            options[name] = getattr(args, name)
+    return options
+
+
+def _with_dataset(network, args, classes):
+    """Give `network` the profile of this run."""
+    from keras_retinanet.models.snapshot import attach_profile, profile_of
+
+    return attach_profile(
+        network,
+        replace(
+            profile_of(network),
+            classes=classes,
+            image_min_side=args.image_min_side,
+            image_max_side=args.image_max_side,
+            resize=not args.no_resize,
+        ),
+    )
+
+
+def new_network(args, classes, report):
+    """Return the Start of a new network with the weights that `args` name."""
+    from keras_retinanet.models import backbone
+    from keras_retinanet.models.by_name import load_by_name
+    from keras_retinanet.models.retinanet import backbone_layers
+    from keras_retinanet.utils.model import freeze, freeze_batch_norm
+
+    chosen = backbone(args.backbone)
+    file = args.backbone_weights
+    if not file and not args.weights and args.imagenet_weights:
+        file = chosen.download_imagenet()
+    network = chosen.retinanet(len(classes), backbone_weights=file, **network_options(args))
+    if args.weights:
+        for line in load_by_name(network, args.weights).lines():
+            report(f"{args.weights}: {line}")
+        freeze_batch_norm(network)
+    if args.freeze_backbone:
+        freeze(backbone_layers(network))
+    return Start(_with_dataset(network, args, classes), pretrained=bool(file or args.weights))
+
+
+def snapshot_network(args, classes):
+    """Return the Start of the network of --snapshot."""
+    from keras_retinanet.models import load_model
+    from keras_retinanet.models.retinanet import backbone_layers, network_of
+    from keras_retinanet.models.snapshot import profile_of, read_facts
+    from keras_retinanet.utils.model import freeze
+
+    network = network_of(load_model(args.snapshot))
+    check_classes(profile_of(network), classes, args.snapshot)
+    if args.freeze_backbone:
+        freeze(backbone_layers(network))
+    facts = read_facts(args.snapshot) if args.snapshot.endswith(".keras") else {}
+    return Start(
+        _with_dataset(network, args, classes),
+        epoch=int(facts.get("epoch", 0)),
+        pretrained=bool(facts.get("pretrained", True)),
+    )
+
+
+def check_classes(profile, classes, path):
+    """Raise ValueError unless the classes of a model are those of the dataset."""
+    known = profile.classes
+    same = known == classes if any(known) else len(known) in (0, len(classes))
+    if not same:
+        raise ValueError(
+            f"{path}: its {len(known)} classes ({some_names(known)}) are not the dataset's "
+            f"{len(classes)} ({some_names(classes)}); give the classes file it was trained with, "
+            "or train a new model with --weights"
+        )
+
+
+def make_start(args, classes, report):
+    """Return the Start that the command line names."""
+    if args.snapshot:
+        return snapshot_network(args, classes)
+    return new_network(args, classes, report)

@@ -1,0 +1,205 @@
+"""The options of retinanet-train, and the checks that need no picture and no network.
+
+Defaults that differ from keras-retinanet 1.0 stand in docs/coming-from-1.0.md with the reason.
+"""
+
+import argparse
+import importlib.util
+import re
+
+from keras_retinanet.bin.console import Parser, add_everywhere, number
+from keras_retinanet.bin.datasets import add_datasets
+
+PROG = "retinanet-train"
+DTYPES = ("float32", "mixed_bfloat16", "mixed_float16")
+LOSSES = ("focal", "cross-entropy", "balanced-cross-entropy", "focal-star", "ohem")
+RATE_AT_BATCH_8 = 1e-3
+BACKBONE_RATE = 0.1
+GONE = {
+    "multi_gpu": "--multi-gpu is gone: its Keras function is; choose one device with --gpu",
+    "multi_gpu_force": "--multi-gpu-force is gone with --multi-gpu",
+    "multiprocessing": "--multiprocessing is now threads: use --workers N",
+}
+
+
+def _frequency(text):
+    return text if text in ("epoch", "batch") else number(int, low=1)(text)
+
+
+def _add_start(parser):
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--snapshot", help="go on from this snapshot, optimizer and epoch included")
+    start.add_argument(
+        "--imagenet-weights",
+        action="store_true",
+        default=True,
+        help="start the backbone from ImageNet weights, fetched on first use",
+    )
+    start.add_argument("--weights", help="start from a model file, by layer name")
+    start.add_argument("--backbone-weights", help="start the backbone alone from this file")
+    start.add_argument(
+        "--no-weights",
+        dest="imagenet_weights",
+        action="store_false",
+        default=True,
+        help="start from random weights",
+    )
+
+
+def _add_network(parser):
+    parser.add_argument("--backbone", default="resnet50", help="name, such as mobilenetv2_1.0")
+    parser.add_argument("--freeze-backbone", action="store_true", help="train pyramid and heads")
+    parser.add_argument("--config", help=".ini file: anchors, pyramid levels, network sizes")
+    whole = number(int, low=1)
+    parser.add_argument("--pyramid-features", type=whole, help="channels of the pyramid (256)")
+    parser.add_argument("--head-features", type=whole, help="channels of the heads (256)")
+    parser.add_argument("--head-layers", type=number(int, low=0), help="depth of the heads (4)")
+    parser.add_argument("--classification-loss", choices=LOSSES, default="focal", help="method")
+    parser.add_argument(
+        "--prior-probability",
+        type=number(float, above=0, high=0.999),
+        default=0.01,
+        help="first score of every anchor; 0.5 for no prior",
+    )
+
+
+def _add_optimization(parser):
+    parser.add_argument("--batch-size", type=number(int, low=1), default=1, help="images a step")
+    parser.add_argument("--epochs", type=number(int, low=1), default=50, help="epochs in all")
+    parser.add_argument("--initial-epoch", type=number(int, low=0), help="epoch to count from")
+    parser.add_argument(
+        "--steps", type=number(int, low=1), help="steps an epoch; once through the pictures"
+    )
+    parser.add_argument(
+        "--lr",
+        type=number(float, above=0),
+        help=f"learning rate; {RATE_AT_BATCH_8} * sqrt(batch size / 8)",
+    )
+    parser.add_argument("--optimizer", choices=("adam", "adamw", "sgd"), default="adam", help="-")
+    parser.add_argument(
+        "--lr-schedule",
+        choices=("cosine", "constant", "plateau"),
+        help="cosine with warm-up; plateau where --reduce-lr-* are given",
+    )
+    parser.add_argument(
+        "--backbone-rate",
+        type=number(float, above=0),
+        default=BACKBONE_RATE,
+        help="factor on the learning rate of a pretrained backbone",
+    )
+    parser.add_argument(
+        "--optimizer-clipnorm",
+        type=number(float, low=0),
+        default=1.0,
+        help="largest norm of each variable's gradient; 0 for none",
+    )
+    parser.add_argument("--reduce-lr-patience", type=number(int, low=0), help="epochs (2)")
+    parser.add_argument(
+        "--reduce-lr-factor", type=number(float, above=0, high=0.999), help="factor (0.1)"
+    )
+    parser.add_argument("--early-stopping", type=number(int, low=1), help="epochs without gain")
+    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="precision")
+    parser.add_argument("--seed", type=number(int, low=0, high=2**32 - 1), help="repeatable run")
+    parser.add_argument("--gpu", help='ids of the GPUs to use, "0" or "0,1"; "cpu" for none')
+
+
+def _add_pictures(parser):
+    parser.add_argument("--random-transform", action="store_true", help="augment geometry, colour")
+    side = number(int, low=1)
+    parser.add_argument("--image-min-side", type=side, default=800, help="smaller side, pixels")
+    parser.add_argument("--image-max-side", type=side, default=1333, help="larger side, pixels")
+    parser.add_argument("--no-resize", action="store_true", help="leave sizes alone")
+    parser.add_argument("--group-method", choices=("ratio", "random", "none"), default="ratio",
+                        help="how pictures are put into batches")  # fmt: skip
+    parser.add_argument("--ignore-exif", action="store_true", help="do not turn pictures upright")
+    parser.add_argument("--skip-broken", action="store_true", help="leave broken pictures out")
+    parser.add_argument(
+        "--max-pixels", type=number(int, low=1), default=178_956_970, help="refuse larger pictures"
+    )
+    parser.add_argument("--workers", type=number(int, low=0), default=2, help="loader threads")
+    parser.add_argument(
+        "--max-queue-size", type=number(int, low=1), default=10, help="batches made ahead"
+    )
+
+
+def _add_output(parser):
+    parser.add_argument("--snapshot-path", default="./snapshots", help="folder of the runs")
+    parser.add_argument("--run-name", help="folder of this run; backbone, dataset and time")
+    parser.add_argument("--no-snapshots", dest="snapshots", action="store_false", default=True,
+                        help="write no run folder")  # fmt: skip
+    parser.add_argument("--no-evaluation", dest="evaluation", action="store_false", default=True,
+                        help="do not measure after each epoch")  # fmt: skip
+    parser.add_argument("--weighted-average", action="store_true", help="mAP weighted by objects")
+    parser.add_argument("--compute-val-loss", action="store_true", help="validation losses, too")
+    parser.add_argument("--tensorboard-dir", default="", help="folder for TensorBoard's logs")
+    parser.add_argument(
+        "--tensorboard-freq", type=_frequency, default="epoch", help="epoch, batch or steps"
+    )
+
+
+def _add_gone(parser):
+    parser.add_argument("--multi-gpu", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--multi-gpu-force", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--multiprocessing", action="store_true", help=argparse.SUPPRESS)
+
+
+def _add_options(parser):
+    for add in (_add_start, _add_network, _add_optimization, _add_pictures, _add_output, _add_gone):
+        add(parser)
+
+
+def make_parser():
+    """Return the parser of retinanet-train."""
+    parser = Parser(prog=PROG, description="Train a RetinaNet on your pictures.")
+    add_everywhere([parser, *add_datasets(parser, "train", Parser)], _add_options)
+    return parser
+
+
+def _contradictions(args):
+    """Yield what is wrong with options that are right one by one."""
+    if args.image_min_side > args.image_max_side:
+        yield (
+            f"--image-min-side {args.image_min_side} is larger than "
+            f"--image-max-side {args.image_max_side}"
+        )
+    if args.no_resize and args.batch_size > 1 and args.group_method != "ratio":
+        yield "--no-resize with batches needs --group-method ratio, or --batch-size 1"
+    plateau = args.reduce_lr_patience is not None or args.reduce_lr_factor is not None
+    if plateau and args.lr_schedule not in (None, "plateau"):
+        yield f"--reduce-lr-* go with --lr-schedule plateau, not {args.lr_schedule}"
+    if args.initial_epoch is not None and args.initial_epoch >= args.epochs:
+        yield f"--initial-epoch {args.initial_epoch} leaves nothing of --epochs {args.epochs}"
+    if args.run_name and not re.fullmatch(r"[\w][\w.+-]*", args.run_name):
+        yield f"--run-name {args.run_name!r} must be a plain folder name"
+    if args.compute_val_loss and not getattr(args, "val_annotations", True):
+        yield "--compute-val-loss needs --val-annotations"
+    if args.early_stopping and not (getattr(args, "val_annotations", True) and args.evaluation):
+        yield "--early-stopping needs --val-annotations and evaluation"
+    if args.tensorboard_dir and importlib.util.find_spec("tensorboard") is None:
+        yield "--tensorboard-dir needs TensorBoard: pip install tensorboard"
+
+
+def check_args(args):
+    """Return `args` with what follows from them, or raise ValueError.
+
+    Adds `notices`: one line for each option that does nothing any more.
+    """
+    for problem in _contradictions(args):
+        raise ValueError(problem)
+    args.notices = [text for name, text in GONE.items() if getattr(args, name)]
+    plateau = args.reduce_lr_patience is not None or args.reduce_lr_factor is not None
+    args.lr_schedule = args.lr_schedule or ("plateau" if plateau else "cosine")
+    args.reduce_lr_patience = 2 if args.reduce_lr_patience is None else args.reduce_lr_patience
+    args.reduce_lr_factor = args.reduce_lr_factor or 0.1
+    args.workers = max(1, args.workers)
+    return args
+
+
+def parse_args(args=None):
+    """Return the checked options of the command line `args` (sys.argv[1:] by default)."""
+    parser = make_parser()
+    parsed = parser.parse_args(args)
+    try:
+        return check_args(parsed)
+    except ValueError as error:
+        parser.error(str(error))

@@ -1,0 +1,155 @@
+"""Run a detector over a dataset: one pass, whose detections every metric shares.
+
+Each image is resized first and then preprocessed, as in training.
+"""
+
+import collections
+import dataclasses
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+IMAGES_AHEAD = 2  # read while the detector works: one would do, two smooth uneven sizes
+
+
+@dataclasses.dataclass(frozen=True)
+class Detections:
+    """What was found in one image, best score first.
+
+    Attributes:
+        boxes: float32 [D, 4], (x1, y1, x2, y2) in pixels of the original image.
+        scores: float32 [D].
+        labels: int32 [D].
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+
+
+def detect_dataset(
+    generator, model, score_threshold=0.05, max_detections=100, save_path=None
+) -> tuple[list[Detections], float]:
+    """Detect in every image of `generator`.
+
+    Args:
+        generator: a `preprocessing.generator.Generator`.
+        model: has `predict_on_batch(images [1, H, W, 3])` -> boxes [1, D, 4], scores [1, D],
+            labels [1, D], padded with -1.
+        score_threshold: only scores above it are kept.
+        max_detections: how many of an image are kept, over all classes; None for all.
+        save_path: a folder for pictures `<index>.png` with truths and detections, or None.
+
+    Returns:
+        One `Detections` for each image, and the mean seconds of `predict_on_batch` (0.0 where
+        there are no images).
+
+    Raises:
+        ValueError: `model` is not a detector, or `save_path` cannot be made.
+    """
+    check_detector(model)
+    folder = None if save_path is None else _made_folder(save_path)
+    detections, seconds = [], []
+    for index, (raw_image, image, scale) in enumerate(_images(generator)):
+        start = time.perf_counter()
+        outputs = model.predict_on_batch(image[np.newaxis])
+        seconds.append(time.perf_counter() - start)
+        boxes, scores, labels = _outputs_of_image(outputs)
+        found = _select(boxes / scale, scores, labels, score_threshold, max_detections)
+        detections.append(found)
+        if folder is not None:
+            _save_picture(folder / f"{index}.png", raw_image, generator, index, found)
+    return detections, float(np.mean(seconds)) if seconds else 0.0
+
+
+def check_detector(model):
+    """Raise ValueError where `model` is seen to be a network, not a detector.
+
+    What cannot be told from the model itself is checked on its first outputs.
+    """
+    names = getattr(model, "output_names", None) or ()
+    if {"regression", "classification"} <= set(names):
+        raise ValueError(_not_a_detector(f"a model with outputs {', '.join(names)}"))
+    if hasattr(model, "compute_loss") and hasattr(model, "network"):
+        raise ValueError(_not_a_detector(f"a {type(model).__name__}, which is only for fit"))
+
+
+def _not_a_detector(what):
+    return (
+        f"Evaluation needs a detector, which returns boxes, scores and labels; received {what}. "
+        "Wrap the network with models.convert_model(model) or "
+        "models.retinanet.retinanet_bbox(model=model); in fit, give the callback that detector "
+        "by RedirectModel(callback, detector)."
+    )
+
+
+def _images(generator):
+    """Yield (original, prepared, scale) for each image, reading a few ahead in one thread."""
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        waiting = collections.deque()
+        try:
+            for index in range(generator.size()):
+                waiting.append(reader.submit(_load, generator, index))
+                if len(waiting) > IMAGES_AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _load(generator, index):
+    raw_image = generator.load_image(index)
+    # A copy, because subclasses may resize or preprocess in place.
+    image, scale = generator.resize_image(raw_image.copy())
+    return raw_image, np.asarray(generator.preprocess_image(image)), scale
+
+
+def _outputs_of_image(outputs):
+    """Return boxes [D, 4], scores [D] and labels [D] of a batch of one."""
+    if not isinstance(outputs, (list, tuple)) or len(outputs) < 3:
+        count = len(outputs) if isinstance(outputs, (list, tuple, dict)) else 1
+        raise ValueError(_not_a_detector(f"a model with {count} output(s)"))
+    boxes, scores, labels = (np.asarray(output) for output in outputs[:3])
+    if boxes.shape[2:] != (4,) or not boxes.shape[:2] == scores.shape == labels.shape:
+        shapes = f"{boxes.shape}, {scores.shape}, {labels.shape}"
+        raise ValueError(_not_a_detector(f"a model with outputs of shapes {shapes}"))
+    return boxes[0].astype(np.float32), scores[0].astype(np.float32), labels[0]
+
+
+def _select(boxes, scores, labels, score_threshold, max_detections):
+    """Return the best `max_detections` above `score_threshold`, without the padding of -1."""
+    kept = np.flatnonzero((scores > score_threshold) & (labels >= 0))
+    order = kept[np.argsort(-scores[kept], kind="stable")[:max_detections]]
+    return Detections(
+        boxes[order].astype(np.float32), scores[order], labels[order].astype(np.int32)
+    )
+
+
+def _made_folder(save_path):
+    folder = Path(save_path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(
+            f"cannot make the folder {folder} for pictures ({error.strerror}). "
+            "Give a folder that can be written to as save_path."
+        ) from error
+    return folder
+
+
+def _save_picture(path, raw_image, generator, index, found):
+    from PIL import Image
+
+    from keras_retinanet.utils.visualization import draw_annotations, draw_detections
+
+    image = np.array(raw_image, order="C")  # a writable copy, whatever the loader gave
+    names = generator.label_to_name
+    draw_annotations(image, generator.load_annotations(index), label_to_name=names)
+    draw_detections(
+        image, found.boxes, found.scores, found.labels, label_to_name=names, score_threshold=-1
+    )
+    Image.fromarray(np.ascontiguousarray(image[..., ::-1])).save(path)

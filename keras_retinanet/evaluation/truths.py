@@ -1,0 +1,51 @@
+"""What a dataset says is in its pictures, in the form that the metrics read."""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Truths:
+    """The true objects of one image.
+
+    Attributes:
+        boxes: float64 [M, 4], (x1, y1, x2, y2) in pixels of the original image.
+        labels: int64 [M].
+        crowd: bool [M] or None for no crowds; only the COCO numbers know crowds.
+        areas: float [M] in square pixels, or None for the areas of the boxes; only the COCO
+            numbers use them, to sort objects into small, medium and large.
+    """
+
+    boxes: np.ndarray
+    labels: np.ndarray
+    crowd: np.ndarray | None = None
+    areas: np.ndarray | None = None
+
+
+def truths_of(generator):
+    """Return one `Truths` for each image of `generator`, in its order."""
+    return [_truths_of_image(generator, index) for index in range(generator.size())]
+
+
+def _truths_of_image(generator, index):
+    annotations = generator.load_annotations(index)
+    boxes = np.asarray(annotations["bboxes"], dtype=np.float64).reshape(-1, 4)
+    labels = np.asarray(annotations["labels"]).astype(np.int64).reshape(-1)
+    if len(boxes) != len(labels):
+        raise ValueError(
+            f"load_annotations({index}) of {type(generator).__name__} gives {len(boxes)} bboxes "
+            f"and {len(labels)} labels. Return one label for each box."
+        )
+    return Truths(boxes, labels)
+
+
+def labels_of(generator, truths=()):
+    """Return the labels that `generator` knows, ascending: they may have gaps or start above 0.
+
+    Labels that occur in `truths` count although `num_classes()` ends before them, because
+    subclasses with ids from 1 often return the number of classes instead of the last id + 1.
+    """
+    candidates = set(range(generator.num_classes()))
+    candidates.update(int(label) for truth in truths for label in np.unique(truth.labels))
+    return [label for label in sorted(candidates) if generator.has_label(label)]

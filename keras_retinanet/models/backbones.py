@@ -1,0 +1,272 @@
+"""The table of backbones: how each is built, where it is tapped, how its input is scaled.
+
+A new backbone is a new row. Names are keras-retinanet 1.0's, and `mobilenetv2_{alpha}`.
+"""
+
+import difflib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+
+import keras
+
+from keras_retinanet import layers, losses
+from keras_retinanet.initializers import PriorProbability
+from keras_retinanet.models import retinanet as network
+from keras_retinanet.models.by_name import load_backbone_file
+from keras_retinanet.models.download import fetch
+from keras_retinanet.models.snapshot import attach_profile
+from keras_retinanet.utils.anchors import DEFAULT_LEVELS, AnchorParameters
+from keras_retinanet.utils.image import preprocess_image
+from keras_retinanet.utils.model import freeze_batch_norm
+from keras_retinanet.utils.profile import Profile
+
+APPLICATIONS = "https://storage.googleapis.com/tensorflow/keras-applications"
+CAFFE_RESNETS = "https://github.com/fizyr/keras-models/releases/download/v0.0.1"
+# keras.applications' 0.99 and 0.999 need thousands of steps before inference is right
+TRAINED_BATCH_NORM_MOMENTUM = 0.9
+MOBILENET_TAPS = ("conv_pw_5_relu", "conv_pw_11_relu", "conv_pw_13_relu")
+MOBILENET_V2_TAPS = ("block_6_expand_relu", "block_13_expand_relu", "out_relu")
+VGG_TAPS = ("block3_pool", "block4_pool", "block5_pool")
+DENSENET_BLOCKS = {
+    "densenet121": (6, 12, 24, 16),
+    "densenet169": (6, 12, 32, 32),
+    "densenet201": (6, 12, 48, 32),
+}
+
+
+@dataclass(frozen=True)
+class Family:
+    """A row of `FAMILIES`.
+
+    Attributes:
+        pattern: regular expression of the names; its groups describe the member.
+        examples: names for messages.
+        build: f(inputs, match) -> (model that weight files fit, {"C3": tensor, …}).
+        preprocessing: mode of `utils.image.preprocess_image`.
+        weights_url: f(match) -> address of the ImageNet weights without top.
+    """
+
+    pattern: str
+    examples: tuple
+    build: Callable
+    preprocessing: str
+    weights_url: Callable
+
+
+def _build_resnet(inputs, match, **options):
+    build = import_module("keras_retinanet.models.resnet").build_resnet
+    model = build(inputs, match[1], **options)
+    return model, dict(zip(("C2", "C3", "C4", "C5"), model.outputs, strict=True))
+
+
+def _build_application(inputs, match, constructor, taps, **options):
+    """Return a keras.applications model and its tensors at `taps` (C3, C4, C5 last)."""
+    model = getattr(keras.applications, constructor)(
+        input_tensor=inputs, include_top=False, weights=None, **options
+    )
+    names = ("C2", "C3", "C4", "C5")[-len(taps) :]
+    return model, {name: model.get_layer(tap).output for name, tap in zip(names, taps, strict=True)}
+
+
+def _build_vgg(inputs, match):
+    return _build_application(inputs, match, match[1].upper(), VGG_TAPS)
+
+
+def _build_densenet(inputs, match):
+    blocks = enumerate(DENSENET_BLOCKS[match[1]], start=2)
+    taps = [f"conv{stage}_block{count}_concat" for stage, count in blocks]
+    return _build_application(inputs, match, "DenseNet" + match[1][-3:], taps)
+
+
+def _build_mobilenet(inputs, match, constructor, taps):
+    return _build_application(inputs, match, constructor, taps, alpha=float(match["alpha"]))
+
+
+def _resnet_url(match):
+    return f"{CAFFE_RESNETS}/ResNet-{match[1].removeprefix('resnet')}-model.keras.h5"
+
+
+def _vgg_url(match):
+    return f"{APPLICATIONS}/{match[1]}/{match[1]}_weights_tf_dim_ordering_tf_kernels_notop.h5"
+
+
+def _densenet_url(match):
+    return f"{APPLICATIONS}/densenet/{match[1]}_weights_tf_dim_ordering_tf_kernels_notop.h5"
+
+
+def _mobilenet_url(match):
+    alpha = {1.0: "1_0", 0.75: "7_5", 0.5: "5_0", 0.25: "2_5"}[float(match["alpha"])]
+    return f"{APPLICATIONS}/mobilenet/mobilenet_{alpha}_{match['rows']}_tf_no_top.h5"
+
+
+def _mobilenet_v2_url(match):
+    alpha = float(match["alpha"])
+    stem = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels"
+    return f"{APPLICATIONS}/mobilenet_v2/{stem}_{alpha}_224_no_top.h5"
+
+
+FAMILIES = {
+    "resnet": Family(
+        r"(resnet50|resnet101|resnet152)",
+        ("resnet50", "resnet101", "resnet152"),
+        _build_resnet,
+        "caffe",
+        _resnet_url,
+    ),
+    "mobilenet": Family(
+        r"mobilenet(?P<rows>128|160|192|224)_(?P<alpha>1(?:\.0)?|0?\.75|0?\.50?|0?\.25)",
+        tuple(f"mobilenet{r}_{a}" for r in (128, 160, 192, 224) for a in (1.0, 0.75, 0.5, 0.25)),
+        partial(_build_mobilenet, constructor="MobileNet", taps=MOBILENET_TAPS),
+        "tf",
+        _mobilenet_url,
+    ),
+    "mobilenetv2": Family(
+        r"mobilenetv2_(?P<alpha>1\.4|1\.3|1(?:\.0)?|0?\.75|0?\.50?|0?\.35)",
+        tuple(f"mobilenetv2_{a}" for a in (1.4, 1.3, 1.0, 0.75, 0.5, 0.35)),
+        partial(_build_mobilenet, constructor="MobileNetV2", taps=MOBILENET_V2_TAPS),
+        "tf",
+        _mobilenet_v2_url,
+    ),
+    "vgg": Family(r"(vgg16|vgg19)", ("vgg16", "vgg19"), _build_vgg, "caffe", _vgg_url),
+    "densenet": Family(
+        r"(densenet121|densenet169|densenet201)",
+        tuple(DENSENET_BLOCKS),
+        _build_densenet,
+        "torch",
+        _densenet_url,
+    ),
+}
+
+
+def find_family(name):
+    """Return the row of `name` and the match of its pattern.
+
+    Raises:
+        ValueError: no backbone has that name; the message has the nearest ones.
+    """
+    for family in FAMILIES.values():
+        if match := re.fullmatch(family.pattern, name):
+            return family, match
+    names = [example for family in FAMILIES.values() for example in family.examples]
+    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
+    hint = f"Did you mean {', '.join(near)}?" if near else f"There are {', '.join(names)}."
+    raise ValueError(f"unknown backbone {name!r}. {hint}")
+
+
+class Backbone:
+    """A backbone by its name.
+
+    Attributes:
+        backbone: the name.
+        custom_objects: what Keras needs to load 1.0's models.
+    """
+
+    def __init__(self, backbone):
+        self.backbone = backbone
+        self.custom_objects = {
+            "UpsampleLike": layers.UpsampleLike,
+            "PriorProbability": PriorProbability,
+            "RegressBoxes": layers.RegressBoxes,
+            "FilterDetections": layers.FilterDetections,
+            "Anchors": layers.Anchors,
+            "ClipBoxes": layers.ClipBoxes,
+            "_smooth_l1": losses.smooth_l1(),
+            "_focal": losses.focal(),
+        }
+        self.family, self.match = find_family(backbone)
+
+    def validate(self):
+        """Raise ValueError unless the name is known."""
+        find_family(self.backbone)
+
+    def build(self, inputs, **options):
+        """Return the model that weight files fit, and {"C3": tensor, "C4": …, "C5": …}."""
+        return self.family.build(inputs, self.match, **options)
+
+    def retinanet(
+        self,
+        num_classes,
+        inputs=None,
+        modifier=None,
+        backbone_weights=None,
+        anchor_params=None,
+        pyramid_levels=None,
+        pyramid_features=network.FEATURES,
+        head_features=network.FEATURES,
+        head_layers=network.HEAD_LAYERS,
+        prior_probability=network.PRIOR,
+        num_anchors=None,
+        submodels=None,
+        backbone=None,
+        backbone_options=None,
+        **kwargs,
+    ):
+        """Return a network on this backbone, with its profile.
+
+        Args:
+            num_classes: K.
+            inputs: input tensor; float [B, H, W, 3] by default.
+            modifier: f(backbone model) -> the same model, for example frozen.
+            backbone_weights: weight file of the backbone alone. With one, batch norm is frozen
+                at its statistics, as in 1.0; without, it trains.
+            anchor_params, pyramid_levels: the grid.
+            pyramid_features, head_features, head_layers: width and depth of pyramid and heads.
+            prior_probability: first score of every anchor; 0.5 gives a bias of 0.
+            num_anchors, submodels, **kwargs: see `models.retinanet.retinanet`.
+            backbone: another name, as 1.0 took it here.
+            backbone_options: options of the builder, such as ResNet's conv1_padding.
+        """
+        if backbone not in (None, self.backbone):
+            self = type(self)(backbone)
+        levels = DEFAULT_LEVELS if pyramid_levels is None else tuple(pyramid_levels)
+        anchors = anchor_params or AnchorParameters.default
+        inputs = keras.Input((None, None, 3)) if inputs is None else inputs
+        model, taps = self.build(inputs, **(backbone_options or {}))
+        network.check_levels(levels, has_c2="C2" in taps)
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = TRAINED_BATCH_NORM_MOMENTUM
+        if backbone_weights:
+            load_backbone_file(model, backbone_weights, self.backbone)
+            freeze_batch_norm(model)
+        if modifier:
+            modifier(model)
+        submodels = submodels or network.default_submodels(
+            num_classes,
+            num_anchors or anchors.num_anchors(),
+            pyramid_features,
+            head_features,
+            head_layers,
+            prior_probability,
+        )
+        kwargs.setdefault(
+            "create_pyramid_features",
+            partial(network.create_pyramid_features, feature_size=pyramid_features),
+        )
+        made = network.retinanet(
+            inputs, taps, num_classes, pyramid_levels=levels, submodels=submodels, **kwargs
+        )
+        return attach_profile(
+            made,
+            Profile(
+                backbone=self.backbone,
+                classes=("",) * num_classes,
+                preprocessing=self.family.preprocessing,
+                anchors=anchors,
+                levels=levels,
+                pyramid_features=pyramid_features,
+                head_features=head_features,
+                head_layers=head_layers,
+            ),
+        )
+
+    def download_imagenet(self):
+        """Return the path of the ImageNet weights, fetched to Keras' cache if need be."""
+        return fetch(self.family.weights_url(self.match))
+
+    def preprocess_image(self, inputs):
+        """Return `inputs` as this backbone wants them: float32."""
+        return preprocess_image(inputs, mode=self.family.preprocessing)

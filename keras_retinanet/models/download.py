@@ -1,0 +1,49 @@
+"""Fetching pretrained weights, or saying soon and plainly that they cannot be fetched."""
+
+import threading
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import keras
+
+PATIENCE = 4.0  # seconds; name look-ups ignore the socket's own time limit
+
+
+class DownloadError(ValueError):
+    """Weights that cannot be fetched, with the place where the file would be looked for."""
+
+
+def _reachable(url):
+    """Return why `url` does not answer within `PATIENCE`, or None."""
+    answer = ["no answer"]
+
+    def ask():
+        try:
+            request = Request(url, method="HEAD")
+            with urlopen(request, timeout=PATIENCE):
+                answer[0] = None
+        except OSError as error:
+            answer[0] = str(getattr(error, "reason", error))
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    return answer[0]
+
+
+def fetch(url):
+    """Return the path of the file at `url` in Keras' cache, fetching it first if need be.
+
+    Raises:
+        DownloadError: within 5 seconds, where there is no network.
+    """
+    name = url.rsplit("/", 1)[-1]
+    path = Path(keras.config.keras_home()) / "models" / name
+    if path.is_file() and path.stat().st_size:
+        return str(path)
+    if reason := _reachable(url):
+        raise DownloadError(
+            f"cannot fetch {url} ({reason}). Put that file at {path}, or name another with "
+            "--backbone-weights FILE, or start from random weights with --no-weights."
+        )
+    return keras.utils.get_file(name, url, cache_subdir="models")

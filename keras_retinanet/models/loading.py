@@ -1,0 +1,79 @@
+"""Opening model files: our snapshots, plain Keras files, and `.h5` files of 1.0."""
+
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+
+from keras_retinanet.models.by_name import open_h5
+from keras_retinanet.models.snapshot import (
+    MEMBER,
+    SnapshotError,
+    attach_profile,
+    read_facts,
+)
+from keras_retinanet.utils.profile import Profile
+
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+
+
+def _guarded(path, load):
+    """Return load(path), its errors as one line."""
+    try:
+        return load(path)
+    except (SnapshotError, FileNotFoundError):
+        raise
+    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile, AttributeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise SnapshotError(f"{path}: Keras cannot open this model: {reason[:300]}") from error
+
+
+def load_keras_file(path):
+    """Return the model of a `.keras` file with its profile."""
+    facts = read_facts(path)
+    model = _guarded(path, lambda p: keras.models.load_model(p, compile=False))
+    return attach_profile(model, facts["profile"]) if "profile" in facts else model
+
+
+def _load_h5(path, backbone_name):
+    with open_h5(path) as file:
+        facts = file.attrs.get(MEMBER)
+    if facts is None:
+        from keras_retinanet.weights.fizyr import load_fizyr
+
+        return load_fizyr(path, backbone_name)
+    model = _guarded(path, lambda p: keras.models.load_model(p, compile=False))
+    return attach_profile(model, Profile.from_dict(json.loads(facts)["profile"]))
+
+
+def load_model(filepath, backbone_name=None):
+    """Return the network or detector of a file, with its profile.
+
+    Args:
+        filepath: a snapshot (`.keras`), a `.h5` file that we wrote, or a `.h5` file of
+            keras-retinanet 0.5 to 1.0, training or inference model.
+        backbone_name: for files that do not tell; others need none.
+
+    Raises:
+        SnapshotError: the file is missing or no model; the message names it.
+    """
+    path = Path(filepath)
+    if not path.is_file():
+        raise SnapshotError(f"{path}: no such model file")
+    with path.open("rb") as stream:
+        magic = stream.read(8)
+    if magic == HDF5_MAGIC:
+        model = _load_h5(path, backbone_name)
+    elif magic[:2] == b"PK":
+        # Keras goes by the suffix, and 1.0's users name files as they like
+        model = load_keras_file(path)
+    else:
+        raise SnapshotError(
+            f"{path}: not a model. Name a .keras or .h5 file that retinanet-train wrote."
+        )
+    profile = getattr(model, "retinanet_profile", None)
+    if profile is None:
+        attach_profile(model, replace(Profile(), backbone=backbone_name or "resnet50"))
+    return model

@@ -1,0 +1,105 @@
+"""The optimizer: a lower rate for what is pretrained, a schedule, and its state in a file."""
+
+import math
+
+import keras
+import numpy as np
+
+from keras_retinanet.models.snapshot import SnapshotError, written_aside
+
+OPTIMIZERS = {
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
+    "sgd": keras.optimizers.SGD,
+}
+SCHEDULES = ("cosine", "constant", "plateau")
+WARMUP_SHARE = 0.05  # of all steps, at most WARMUP_STEPS
+WARMUP_STEPS = 500
+
+
+def make_schedule(kind, rate, steps):
+    """Return a learning rate for `steps` steps in all.
+
+    Args:
+        kind: "cosine": a linear warm-up, then half a cosine to 1 % (Loshchilov & Hutter 2017,
+            arXiv:1608.03983, without restarts); "constant" and "plateau": `rate` itself.
+        rate: the peak.
+        steps: of the whole run.
+    """
+    if kind != "cosine":
+        return rate
+    warmup = max(1, min(WARMUP_STEPS, math.ceil(WARMUP_SHARE * steps)))
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=rate / 100,
+        decay_steps=max(1, steps - warmup),
+        alpha=0.01,
+        warmup_target=rate,
+        warmup_steps=warmup,
+    )
+
+
+def with_lower_rate(base, paths, factor):
+    """Return a subclass of the optimizer class `base` that slows some variables down.
+
+    Args:
+        base: a Keras optimizer class.
+        paths: paths of the variables that learn at `factor` times the rate.
+        factor: such as 0.1.
+    """
+    paths = frozenset(paths)
+
+    class LowerRate(base):
+        def update_step(self, gradient, variable, learning_rate):
+            if variable.path in paths:
+                learning_rate = learning_rate * factor
+            super().update_step(gradient, variable, learning_rate)
+
+    LowerRate.__name__ = base.__name__
+    return LowerRate
+
+
+def make_optimizer(name, rate, clipnorm, slow_paths=(), slow_factor=1.0, loss_scaling=False):
+    """Return a Keras optimizer.
+
+    Args:
+        name: a key of `OPTIMIZERS`.
+        rate: number or schedule.
+        clipnorm: largest norm of each variable's gradient, as in 1.0; 0 for none.
+        slow_paths, slow_factor: see `with_lower_rate`.
+        loss_scaling: for float16, whose small gradients would vanish.
+    """
+    base = OPTIMIZERS[name]
+    if slow_paths and slow_factor != 1.0:
+        base = with_lower_rate(base, slow_paths, slow_factor)
+    options = {"momentum": 0.9} if name == "sgd" else {}
+    optimizer = base(learning_rate=rate, clipnorm=clipnorm or None, **options)
+    return keras.optimizers.LossScaleOptimizer(optimizer) if loss_scaling else optimizer
+
+
+def save_state(optimizer, path):
+    """Write the optimizer's variables to `path` (.npz), atomically."""
+    arrays = [keras.ops.convert_to_numpy(variable) for variable in optimizer.variables]
+    with written_aside(path) as aside, aside.open("wb") as stream:
+        np.savez(stream, *arrays)
+
+
+def load_state(optimizer, path):
+    """Set the variables of a built optimizer from `path`; the learning rate stays its own.
+
+    Raises:
+        SnapshotError: the file is damaged or of another optimizer or network.
+    """
+    try:
+        with np.load(path) as stored:
+            arrays = [stored[f"arr_{index}"] for index in range(len(stored.files))]
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise SnapshotError(f"{path}: not an optimizer state: {error}") from error
+    variables = list(optimizer.variables)
+    if [tuple(a.shape) for a in arrays] != [tuple(v.shape) for v in variables]:
+        raise SnapshotError(
+            f"{path}: the state of another optimizer or network; "
+            "name the --optimizer of that run, or move the file away to start afresh"
+        )
+    for variable, array in zip(variables, arrays, strict=True):
+        if not variable.path.endswith("learning_rate"):
+            variable.assign(array)

@@ -1,0 +1,103 @@
+"""Snapshots: one `.keras` file that carries its profile.
+
+The file is what `keras.Model.save` writes, with one more member that plain Keras ignores. It is
+written aside and renamed, so that a full disk or a crash leaves the previous file whole.
+"""
+
+import json
+import os
+import tempfile
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+
+from keras_retinanet import __version__
+from keras_retinanet.utils.profile import Profile
+
+MEMBER = "keras_retinanet.json"
+_ATTRIBUTE = "retinanet_profile"
+
+
+class SnapshotError(ValueError):
+    """A model file that cannot be used, with the path and a remedy."""
+
+
+def attach_profile(model, profile):
+    """Give `model` its profile and return it."""
+    setattr(model, _ATTRIBUTE, profile)
+    return model
+
+
+def profile_of(model):
+    """Return the profile of `model`, keras-retinanet 1.0's where it has none."""
+    return getattr(model, _ATTRIBUTE, None) or Profile()
+
+
+def has_profile(model):
+    """Return whether `model` came with a profile of its own."""
+    return getattr(model, _ATTRIBUTE, None) is not None
+
+
+@contextmanager
+def written_aside(path):
+    """Give the path of a new file beside `path`, and move it there when all went well."""
+    path = Path(path)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
+    os.close(handle)
+    aside = Path(name)
+    try:
+        yield aside
+        with aside.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        aside.chmod(0o666 & ~mask)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def save_snapshot(model, path, profile=None, extra=None):
+    """Write `model` to `path` (.keras) with its profile, atomically.
+
+    Args:
+        model: a network or a detector.
+        path: of the file; the folder must exist.
+        profile: of the model; the one attached to it.
+        extra: further JSON values, such as the epoch.
+
+    Raises:
+        OSError: the file could not be written; what was there before is untouched.
+    """
+    facts = {
+        "package": "keras-retinanet",
+        "version": __version__,
+        "profile": (profile or profile_of(model)).to_dict(),
+        **(extra or {}),
+    }
+    with written_aside(path) as aside:
+        model.save(aside)
+        with zipfile.ZipFile(aside, "a", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(MEMBER, json.dumps(facts, indent=1))
+
+
+def read_facts(path):
+    """Return what `save_snapshot` stored beside the model: profile, version, extra; {} if none.
+
+    Raises:
+        SnapshotError: the file is no `.keras` file, or its facts are damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            if "config.json" not in names:
+                raise SnapshotError(f"{path}: not a Keras model. Name a .keras or .h5 file.")
+            facts = json.loads(archive.read(MEMBER)) if MEMBER in names else {}
+    except (zipfile.BadZipFile, json.JSONDecodeError, UnicodeDecodeError, EOFError) as error:
+        raise SnapshotError(
+            f"{path}: not a Keras model, or a damaged one ({error}). "
+            "Name a file that retinanet-train wrote."
+        ) from error
+    if "profile" in facts:
+        facts["profile"] = Profile.from_dict(facts["profile"])
+    return facts

@@ -1,0 +1,90 @@
+"""The training model: raw pictures and true boxes in, losses out.
+
+Wraps a network: normalises uint8 pictures on the device, assigns targets there, and applies the
+losses to the logits. Only `compute_loss` is ours; `fit` is Keras' own on every backend.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_retinanet import losses
+from keras_retinanet.models.retinanet import anchor_tensor, class_logits
+from keras_retinanet.models.snapshot import profile_of
+from keras_retinanet.utils import boxes as geometry
+from keras_retinanet.utils.image import preprocessing_constants
+from keras_retinanet.utils.targets import assign
+
+
+def normalise(images, sizes, mode):
+    """Return float32 network input of uint8 canvases.
+
+    What lies beyond the true picture becomes 0, as on keras-retinanet 1.0's canvas.
+
+    Args:
+        images: uint8 [B, H, W, 3], BGR.
+        sizes: [B, 2], (height, width) of each picture on its canvas.
+        mode: of `utils.image.preprocess_image`.
+    """
+    scale, mean, std = (
+        ops.convert_to_tensor(np.asarray(value, dtype=np.float32))
+        for value in preprocessing_constants(mode)
+    )
+    pixels = (ops.cast(images, "float32") * scale - mean) / std
+    shape = ops.shape(images)
+    rows = ops.cast(ops.arange(shape[1]), "float32")[None, :, None]  # [1, H, 1]
+    columns = ops.cast(ops.arange(shape[2]), "float32")[None, None, :]  # [1, 1, W]
+    height, width = sizes[:, 0, None, None], sizes[:, 1, None, None]  # [B, 1, 1]
+    inside = ops.logical_and(rows < height, columns < width)
+    return ops.where(inside[..., None], pixels, 0.0)
+
+
+class TrainingModel(keras.Model):
+    """A network with its losses.
+
+    Inputs: {"images": uint8 [B, H, W, 3], "sizes": [B, 2]}; targets: {"boxes": [B, M, 4],
+    "labels": int [B, M]}, padded with label -1, in canvas pixels.
+
+    Args:
+        network: what `Backbone.retinanet` gives.
+        classification_loss: a key of `losses.CLASSIFICATION_LOSSES`.
+    """
+
+    def __init__(self, network, classification_loss="focal", **kwargs):
+        # float32: a lower policy would round the sizes; the network keeps its own
+        super().__init__(dtype="float32", **kwargs)
+        profile = profile_of(network)
+        logits = class_logits(network, profile.levels)
+        if logits is None:
+            raise ValueError(
+                "the class head has no pyramid_classification_reshape layer to take logits from; "
+                "compile the network itself with losses.focal() and losses.smooth_l1()"
+            )
+        anchors = anchor_tensor(network, profile.levels, profile.anchors)
+        self.network = network
+        self.profile = profile
+        self.core = keras.Model(
+            network.inputs,
+            {"deltas": network.outputs[0], "logits": logits, "anchors": anchors},
+            name="core",
+        )
+        self.classification_loss = losses.CLASSIFICATION_LOSSES[classification_loss].function
+        self.classification_tracker = keras.metrics.Mean(name="classification_loss")
+        self.regression_tracker = keras.metrics.Mean(name="regression_loss")
+
+    def call(self, inputs, training=None):
+        """Return {"deltas" [B, N, 4], "logits" [B, N, K], "anchors" [B, N, 4]}."""
+        images = normalise(inputs["images"], inputs["sizes"], self.profile.preprocessing)
+        return self.core(images, training=training)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Return the sum of class and box loss; both are tracked as metrics."""
+        anchors = y_pred["anchors"][0]  # [N, 4], alike for the whole batch
+        state, labels, boxes = assign(anchors, y["boxes"], y["labels"], x["sizes"])
+        targets = geometry.encode(boxes, anchors, self.profile.box_mean, self.profile.box_std)
+        classification = self.classification_loss(y_pred["logits"], labels, state)
+        regression = losses.box_loss(y_pred["deltas"], targets, state)
+        self.classification_tracker.update_state(classification)
+        self.regression_tracker.update_state(regression)
+        total = classification + regression
+        return total + sum(self.losses) if self.losses else total

@@ -1,0 +1,60 @@
+"""Fast repeated inference with a detector, image sizes changing from call to call.
+
+On TensorFlow one graph with open sizes serves all pictures, where `predict_on_batch` would trace
+again for the first few sizes (5 s each for ResNet50 on two cores). Its variables can be frozen
+into constants, which lets TensorFlow fold the batch norms and choose layouts (1.35 times faster
+than every float32 peer on a CPU, for 8 to 30 s once).
+"""
+
+import keras
+import numpy as np
+
+
+class Runner:
+    """A detector as `predict_on_batch(images) -> [boxes, scores, labels, …]`.
+
+    Args:
+        detector: what `models.convert_model` gives.
+        freeze: take a copy of the weights as they are now; later changes do not count.
+    """
+
+    def __init__(self, detector, freeze=False):
+        self.output_names = [f"detection_{index}" for index in range(len(detector.outputs))]
+        self._predict = detector.predict_on_batch
+        if keras.backend.backend() == "tensorflow":
+            self._predict = _tensorflow_function(detector, freeze)
+
+    def predict_on_batch(self, images):
+        """Return NumPy arrays boxes [B, D, 4], scores [B, D], labels [B, D], padded with -1.
+
+        Args:
+            images: preprocessed float [B, H, W, 3].
+        """
+        return [np.asarray(output) for output in self._predict(images)]
+
+
+def _tensorflow_function(detector, freeze):
+    """Return f(images) -> tensors, one TensorFlow graph for all sizes."""
+    import tensorflow as tf
+
+    channels = detector.inputs[0].shape[-1]
+    signature = tf.TensorSpec((None, None, None, channels), tf.float32)
+
+    @tf.function(input_signature=[signature], autograph=False)
+    def predict(images):
+        return list(detector(images, training=False))
+
+    if not freeze:
+        return lambda images: predict(tf.convert_to_tensor(images, tf.float32))
+    frozen = freeze_function(predict.get_concrete_function())
+    return lambda images: frozen(tf.convert_to_tensor(images, tf.float32))
+
+
+def freeze_function(concrete):
+    """Return the TensorFlow function `concrete` with its variables made constants."""
+    from tensorflow.python.framework.convert_to_constants import (
+        convert_variables_to_constants_v2,
+    )
+
+    # lower_control_flow=False: a lowered NMS condition would no longer convert or nest
+    return convert_variables_to_constants_v2(concrete, lower_control_flow=False)

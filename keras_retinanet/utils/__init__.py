@@ -1,0 +1,1 @@
+"""Boxes, anchors, images and other parts that know nothing of networks."""

@@ -1,0 +1,86 @@
+"""Box geometry. A box is (x1, y1, x2, y2) in continuous pixels; boxes are [..., 4].
+
+No pixel is added to a side: a box from 0 to 10 is 10 wide, and boxes that only touch do not
+overlap. Deltas are keras-retinanet's: each corner's offset in anchor widths and heights,
+standardised by `DELTA_MEAN` and `DELTA_STD`.
+"""
+
+import numpy as np
+from keras import ops
+
+DELTA_MEAN = (0.0, 0.0, 0.0, 0.0)
+DELTA_STD = (0.2, 0.2, 0.2, 0.2)
+
+
+def _sides(boxes):
+    """Return the widths and heights of `boxes`, each [...]."""
+    return boxes[..., 2] - boxes[..., 0], boxes[..., 3] - boxes[..., 1]
+
+
+def area(boxes):
+    """Return the areas [...] of `boxes` [..., 4] in square pixels."""
+    widths, heights = _sides(boxes)
+    return widths * heights
+
+
+def iou(boxes, others):
+    """Return the intersection over union of every pair.
+
+    Args:
+        boxes: [..., N, 4].
+        others: [..., M, 4].
+
+    Returns:
+        [..., N, M]; 0 where either box has no area.
+    """
+    x1, y1, x2, y2 = (boxes[..., :, None, i] for i in range(4))  # [..., N, 1]
+    u1, v1, u2, v2 = (others[..., None, :, i] for i in range(4))  # [..., 1, M]
+    width = ops.maximum(ops.minimum(x2, u2) - ops.maximum(x1, u1), 0.0)
+    height = ops.maximum(ops.minimum(y2, v2) - ops.maximum(y1, v1), 0.0)
+    shared = width * height  # [..., N, M]
+    union = (x2 - x1) * (y2 - y1) + (u2 - u1) * (v2 - v1) - shared
+    return ops.where(union > 0.0, shared / ops.maximum(union, 1e-12), 0.0)
+
+
+def overlaps(boxes, others):
+    """Return `iou` of NumPy boxes [N, 4] and [M, 4] as float64 [N, M], on the host."""
+    boxes = np.asarray(boxes, dtype=np.float64)[:, None, :4]
+    others = np.asarray(others, dtype=np.float64)[None, :, :4]
+    corner = np.minimum(boxes[..., 2:], others[..., 2:])
+    sides = np.maximum(corner - np.maximum(boxes[..., :2], others[..., :2]), 0)
+    shared = sides[..., 0] * sides[..., 1]
+    union = area(boxes) + area(others) - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def _reference_sides(anchors):
+    """Return [..., 4]: the anchor's width, height, width, height."""
+    widths, heights = _sides(anchors)
+    return ops.stack([widths, heights, widths, heights], axis=-1)
+
+
+def _constant(values, like):
+    return ops.convert_to_tensor(np.asarray(values, dtype=np.float32), dtype=like.dtype)
+
+
+def encode(boxes, anchors, mean=DELTA_MEAN, std=DELTA_STD):
+    """Return deltas [..., 4] such that decode(encode(boxes, anchors), anchors) == boxes."""
+    deltas = (boxes - anchors) / _reference_sides(anchors)
+    return (deltas - _constant(mean, deltas)) / _constant(std, deltas)
+
+
+def decode(deltas, anchors, mean=DELTA_MEAN, std=DELTA_STD):
+    """Return the boxes [..., 4] that `deltas` [..., 4] make of `anchors` [..., 4]."""
+    deltas = deltas * _constant(std, deltas) + _constant(mean, deltas)
+    return anchors + deltas * _reference_sides(anchors)
+
+
+def clip(boxes, height, width):
+    """Move the corners of `boxes` [..., 4] into [0, width - 1] and [0, height - 1].
+
+    One less than the side, as keras-retinanet 1.0 clips.
+    """
+    right = ops.cast(width, boxes.dtype) - 1.0
+    bottom = ops.cast(height, boxes.dtype) - 1.0
+    limit = ops.stack([right, bottom, right, bottom])
+    return ops.maximum(ops.minimum(boxes, limit), 0.0)
