@@ -6,8 +6,10 @@ traceback; RETINANET_TRACEBACK=1 shows it for bad input, too.
 
 import argparse
 import difflib
+import importlib
 import os
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 
@@ -127,15 +129,34 @@ def one_line(error):
     return " ".join(str(error).split())
 
 
-def quiet_backend():
-    """Keep TensorFlow's start-up notices out of the terminal, unless the user set the level."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+def import_keras():
+    """Import and return Keras without the backend's start-up notices.
+
+    TensorFlow writes some of them to the process's stderr before it reads any log level, so
+    stderr is set aside meanwhile; what came is shown only if the import fails, or where
+    TF_CPP_MIN_LOG_LEVEL asks for notices.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        return importlib.import_module("keras")
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            keras = importlib.import_module("keras")
+        except BaseException:
+            aside.seek(0)
+            os.write(stderr, aside.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+    return keras
 
 
 def run(main, prog):
     """Run a command and return its exit code."""
-    quiet_backend()
     try:
         main()
     except KeyboardInterrupt:

@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from keras_retinanet.bin.console import run
+from keras_retinanet.bin.console import import_keras, run
 from keras_retinanet.bin.datasets import class_names, make_generator
 from keras_retinanet.bin.train_options import PROG, RATE_AT_BATCH_8, check_args, parse_args
 
@@ -163,6 +163,7 @@ def fit(args, model, start, generators, callbacks, steps):
             initial_epoch=start.epoch,
             epochs=args.epochs,
             callbacks=callbacks,
+            shuffle=False,
             verbose=0,
             **options,
         )
@@ -177,8 +178,7 @@ def prepare(args):
         from keras_retinanet.utils.gpu import setup_gpu
 
         setup_gpu(args.gpu)
-    import keras
-
+    keras = import_keras()
     keras.config.set_dtype_policy(args.dtype)
     if args.seed is not None:
         keras.utils.set_random_seed(args.seed)

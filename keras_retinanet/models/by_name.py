@@ -78,43 +78,67 @@ def open_h5(path):
         raise WeightsError(f"{path}: not a Keras weight file ({reason})") from error
 
 
-def read_keras2_layers(path):
-    """Return {layer name: [array, …]} of a Keras 2 `.h5` file; layers without weights too."""
+def _guarded(path, read):
+    """Return read(the open file), its errors as one line."""
     with open_h5(path) as file:
-        group = file.get("model_weights", file)
-        names = _attribute(group, "layer_names")
-        if not names:
+        try:
+            return read(file)
+        # h5py tells of damage inside a file by any of these
+        except (OSError, KeyError, RuntimeError, TypeError, AttributeError) as error:
+            reason = (str(error).strip("'\"").splitlines() or [type(error).__name__])[0]
             raise WeightsError(
-                f"{path}: names no layers. Give a whole model (.keras, or .h5 of Keras 2); "
-                "a .weights.h5 of a backbone goes to --backbone-weights."
-            )
-        return {
-            RENAMED.get(name, name): [
-                np.asarray(group[name][weight])
-                for weight in _attribute(group[name], "weight_names")
-            ]
-            for name in names
+                f"{path}: a damaged Keras weight file ({reason}). Fetch or write it anew."
+            ) from error
+
+
+def _weights_by_layer(file):
+    group = file.get("model_weights", file)
+    return {
+        RENAMED.get(name, name): {
+            weight: np.asarray(group[name][weight])
+            for weight in _attribute(group[name], "weight_names")
         }
+        for name in _attribute(group, "layer_names")
+    }
+
+
+def read_keras2_weights(path):
+    """Return {layer name: {weight name: array}} of a Keras 2 `.h5` file, in the file's order.
+
+    Layers without weights are there, too.
+
+    Raises:
+        WeightsError: the file cannot be read, is damaged, or names no layers.
+    """
+    layers = _guarded(path, _weights_by_layer)
+    if not layers:
+        raise WeightsError(
+            f"{path}: names no layers. Give a whole model (.keras, or .h5 of Keras 2); "
+            "a .weights.h5 of a backbone goes to --backbone-weights."
+        )
+    return layers
 
 
 def read_model_config(path):
     """Return the model's configuration stored in a Keras 2 `.h5` file, {} where there is none."""
-    with open_h5(path) as file:
-        text = file.attrs.get("model_config")
-    return json.loads(text) if text else {}
+    text = _guarded(path, lambda file: file.attrs.get("model_config"))
+    try:
+        return json.loads(text) if text else {}
+    except ValueError as error:
+        raise WeightsError(f"{path}: its model_config is no JSON ({error})") from error
 
 
 def read_layers(path):
-    """Return {layer name: [array, …]} of a `.h5` or `.keras` file."""
+    """Return {layer name: {weight name: array}} of a `.h5` or `.keras` file."""
     if str(path).endswith(".keras"):
         from keras_retinanet.models.loading import load_keras_file
 
         model = load_keras_file(path)
         return {
-            layer.name: [keras.ops.convert_to_numpy(w) for w in layer.weights]
+            layer.name: {w.path: keras.ops.convert_to_numpy(w) for w in layer.weights}
             for layer in model.layers
         }
-    return read_keras2_layers(path)
+    return read_keras2_weights(path)
 
 
 def _parts(layer):
@@ -124,21 +148,64 @@ def _parts(layer):
     return [(layer.name, layer.weights)]
 
 
-def _match(layer, arrays, report):
+def inner_name(weight):
+    """Return the layer in a weight's name: conv of "head/conv/kernel:0"."""
+    return f"/{weight}".split("/")[-2]
+
+
+def _arrays_by_part(layer, weights):
+    """Return [(part, its variables, its arrays), …] and the arrays that are left over.
+
+    The weights of a nested model go by the layer in their names where these are the model's:
+    Keras 2 wrote those of frozen layers last. Otherwise they go in order.
+    """
+    parts = [(name, variables) for name, variables in _parts(layer) if variables]
+    by_part = {}
+    for weight, array in weights.items():
+        by_part.setdefault(f"{layer.name}/{inner_name(weight)}", []).append(array)
+    if isinstance(layer, keras.Model) and set(by_part) == {name for name, _ in parts}:
+        return [(name, variables, by_part[name]) for name, variables in parts], []
+    found, rest = [], list(weights.values())
+    for name, variables in parts:
+        found.append((name, variables, rest[: len(variables)]))
+        rest = rest[len(variables) :]
+    return found, rest
+
+
+def _match(layer, weights, report):
     """Return [(variable, array), …] of `layer`, all or nothing for each part."""
-    pairs, rest = [], list(arrays)
-    for name, variables in _parts(layer):
-        if not variables:
-            continue
-        found, rest = rest[: len(variables)], rest[len(variables) :]
-        shapes = [tuple(array.shape) for array in found]
+    pairs = []
+    parts, rest = _arrays_by_part(layer, weights)
+    for name, variables, arrays in parts:
+        shapes = [tuple(array.shape) for array in arrays]
         wanted = [tuple(variable.shape) for variable in variables]
         if shapes == wanted:
-            pairs += zip(variables, found, strict=True)
+            pairs += zip(variables, arrays, strict=True)
             report.loaded.append(name)
         else:
             report.skipped[name] = (shapes, wanted)
+    if rest:
+        report.unused.append(f"the last {len(rest)} arrays of {layer.name}")
     return pairs
+
+
+def match_by_name(model, stored):
+    """Return a LoadReport and [(variable, array), …], without setting anything.
+
+    Args:
+        model: a network, a detector, or a backbone.
+        stored: {layer name: {weight name: array}}.
+    """
+    report, pairs = LoadReport(), []
+    weighted = [layer for layer in model.layers if layer.weights]
+    for layer in weighted:
+        if stored.get(layer.name):
+            pairs += _match(layer, stored[layer.name], report)
+        else:
+            report.left += [name for name, variables in _parts(layer) if variables]
+    names = {layer.name for layer in weighted}
+    report.unused += [name for name, weights in stored.items() if weights and name not in names]
+    return report, pairs
 
 
 def load_by_name(model, path):
@@ -154,16 +221,7 @@ def load_by_name(model, path):
     Raises:
         WeightsError: the file cannot be read, or has nothing for this model.
     """
-    stored = read_layers(path)
-    report, pairs = LoadReport(), []
-    weighted = [layer for layer in model.layers if layer.weights]
-    for layer in weighted:
-        if stored.get(layer.name):
-            pairs += _match(layer, stored[layer.name], report)
-        else:
-            report.left += [name for name, variables in _parts(layer) if variables]
-    names = {layer.name for layer in weighted}
-    report.unused = [name for name, arrays in stored.items() if arrays and name not in names]
+    report, pairs = match_by_name(model, read_layers(path))
     if not pairs:
         raise WeightsError(f"{path}: has no layer of this model; is it of another backbone?")
     for variable, array in pairs:

@@ -235,7 +235,7 @@ def class_logits(network, levels):
         return None
     inner = head.get_layer("pyramid_classification_reshape").output
     # 1.0's name, so that weight files fit the detector, too, which has only this head
-    logits_head = keras.Model(head.inputs, inner, name=head.name)
+    logits_head = keras.Model(head.input, inner, name=head.name)
     features = [network.get_layer(f"P{level}").output for level in levels]
     per_level = [logits_head(feature) for feature in features]
     return keras.layers.Concatenate(axis=1, name="classification_logits", dtype="float32")(
@@ -262,13 +262,13 @@ def network_of(detector):
             "sigmoid", name="pyramid_classification_sigmoid", dtype="float32"
         )
         scores = sigmoid(scores)
-    head = keras.Model(head.inputs, scores, name=head.name)
+    head = keras.Model(head.input, scores, name=head.name)
     features = [detector.get_layer(f"P{n}").output for n in feature_levels(detector)]
     classification = keras.layers.Concatenate(axis=1, name="classification", dtype="float32")(
         [head(feature) for feature in features]
     )
     outputs = [detector.get_layer("regression").output, classification]
-    network = keras.Model(detector.inputs, outputs, name="retinanet")
+    network = keras.Model(detector.input, outputs, name="retinanet")
     return attach_profile(network, profile_of(detector))
 
 
@@ -348,4 +348,4 @@ def retinanet_bbox(
     anchors = anchor_tensor(network, levels, params)
     classes = scores if logits is None else logits
     outputs = detect([network.inputs[0], anchors, deltas, classes, *others])
-    return attach_profile(keras.Model(network.inputs, outputs, name=name), profile)
+    return attach_profile(keras.Model(network.input, outputs, name=name), profile)

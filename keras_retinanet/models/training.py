@@ -64,7 +64,7 @@ class TrainingModel(keras.Model):
         self.network = network
         self.profile = profile
         self.core = keras.Model(
-            network.inputs,
+            network.input,
             {"deltas": network.outputs[0], "logits": logits, "anchors": anchors},
             name="core",
         )

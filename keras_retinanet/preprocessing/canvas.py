@@ -2,13 +2,15 @@
 
 import numpy as np
 
+from keras_retinanet.preprocessing.augmentation import resize_into
+
 MIN_BOXES = 8  # rows of the box array; JAX compiles anew for every number of rows
 MAX_GROWTH = 256  # steps; two cells of the coarsest level change the number of anchors for sure
 
 
-def canvas_size(images, multiple=1):
-    """Return (height, width) that holds all images, rounded up to `multiple`."""
-    sides = np.max([image.shape[:2] for image in images], axis=0)
+def canvas_size(shapes, multiple=1):
+    """Return (height, width) that holds all (height, width, ...), rounded up to `multiple`."""
+    sides = np.max([shape[:2] for shape in shapes], axis=0)
     return tuple(int(-(-side // multiple) * multiple) for side in sides)
 
 
@@ -18,6 +20,20 @@ def lay_out(images, size, dtype):
     for place, image in zip(canvas, images, strict=True):
         place[: image.shape[0], : image.shape[1]] = image
     return canvas
+
+
+def lay_out_resized(images, scales, multiple=1):
+    """Return (canvas uint8 [B, H, W, 3], shapes of the pictures on it) of uint8 pictures."""
+    shapes = [
+        tuple(max(1, round(side * scale)) for side in image.shape[:2])
+        for image, scale in zip(images, scales, strict=True)
+    ]
+    canvas = np.empty((len(images), *canvas_size(shapes, multiple), 3), np.uint8)
+    for place, image, scale, (height, width) in zip(canvas, images, scales, shapes, strict=True):
+        resize_into(image, scale, place[:height, :width])
+        place[height:] = 0
+        place[:height, width:] = 0
+    return canvas, shapes
 
 
 def pad_boxes(annotations_group):

@@ -1,8 +1,8 @@
 """The base of all datasets: from the hooks of a subclass to batches, in two views.
 
 - `generator[i]`: 1.0's tuple, preprocessed float pictures and dense targets for every anchor;
-- `generator.raw_batch(i, epoch)`: uint8 pictures and padded boxes, which training uses; the
-  network's side preprocesses, so `preprocess_image` and the target hooks have no part in it.
+- `generator.raw_batch(i, epoch)`: uint8 pictures and padded boxes, which training uses;
+  `preprocess_image` and the target hooks have no part in it: the device does their work.
 
 Steps: load, filter, visual effect, transform, resize, (preprocess,) canvas, (targets). A
 picture's annotations are a dict of "bboxes" [M, 4] (x1, y1, x2, y2 in pixels) and "labels" [M];
@@ -22,7 +22,6 @@ from keras_retinanet.preprocessing.batches import (
     stream,
 )
 from keras_retinanet.preprocessing.canvas import (
-    as_uint8,
     canvas_size,
     distinct_size,
     lay_out,
@@ -136,12 +135,13 @@ class Generator(Steps, keras.utils.PyDataset):
         """Return the groups in the order of an epoch, the same for equal seeds."""
         if not self.shuffle_groups:
             return self._ordered_groups
-        if epoch not in self._shuffled:
+        groups = self._shuffled.get(epoch)
+        if groups is None:
             order = stream(self.seed, SHUFFLE, epoch).permutation(len(self._ordered_groups))
             groups = [self._ordered_groups[place] for place in order]
+            # two epochs are kept, since workers run ahead into the next; never changed in place
             self._shuffled = {**dict(list(self._shuffled.items())[-1:]), epoch: groups}
-            return groups
-        return self._shuffled[epoch]
+        return groups
 
     def on_epoch_end(self):
         """Go to the next epoch's groups (dense view)."""
@@ -170,14 +170,9 @@ class Generator(Steps, keras.utils.PyDataset):
         """
         group = self.epoch_groups(epoch)[index]
         with batch_context(Batch(stream(self.seed, BATCH, epoch, index))):
-            pairs = zip(*self.augmented_group(group), strict=True)
-            images, annotations = zip(
-                *(self.resize_group_entry(*pair) for pair in pairs), strict=True
-            )
-        images = [as_uint8(image) for image in images]
+            canvas, shapes, annotations = self.resize_onto_canvas(*self.augmented_group(group))
         boxes, labels = pad_boxes(annotations)
-        sizes = np.array([image.shape[:2] for image in images], np.float32)
-        canvas = lay_out(images, canvas_size(images, self.canvas_multiple), np.uint8)
+        sizes = np.array(shapes, np.float32)
         return canvas, {"boxes": boxes, "labels": labels, "sizes": sizes}
 
     def preprocessed_group(self, group):
@@ -207,8 +202,11 @@ class Generator(Steps, keras.utils.PyDataset):
             self.compute_anchor_targets(anchors, image_group, annotations_group, self.num_classes())
         )
 
+    def _canvas_size(self, images):
+        return canvas_size([image.shape for image in images], self.canvas_multiple)
+
     def _dense_canvas_size(self, images):
-        size, unlike = canvas_size(images, self.canvas_multiple), current_batch(self.seed).unlike
+        size, unlike = self._canvas_size(images), current_batch(self.seed).unlike
         if unlike is None:
             return size
         return distinct_size(
@@ -226,7 +224,7 @@ class Generator(Steps, keras.utils.PyDataset):
         if self._first_canvas[0] != key:
             with batch_context(self._dense_batch(0)):
                 images, _ = self.preprocessed_group(self.groups[0])
-            self._first_canvas = key, canvas_size(images, self.canvas_multiple)
+            self._first_canvas = key, self._canvas_size(images)
         return self._first_canvas[1]
 
 

@@ -48,7 +48,7 @@ class Pictures(DatasetHooks):
     """Loads groups of pictures and keeps the list of the broken ones."""
 
     skip_broken = False
-    broken = {}  # noqa: RUF012 - {index: message}; replaced, never changed
+    broken = {}  # {index: message}; replaced, never changed
     skipped = ()  # files left out
 
     def check_pictures(self):

@@ -7,11 +7,13 @@ import numpy as np
 from keras_retinanet.preprocessing.annotations import check_annotations, fit_boxes, select
 from keras_retinanet.preprocessing.augmentation import clip_visible
 from keras_retinanet.preprocessing.batches import draw
+from keras_retinanet.preprocessing.canvas import as_uint8, lay_out_resized
 from keras_retinanet.preprocessing.pictures import Pictures
 from keras_retinanet.preprocessing.samples import AnnotationWarning
 from keras_retinanet.utils.image import (
     adjust_transform_for_image,
     apply_transform,
+    compute_resize_scale,
     resize_image,
 )
 from keras_retinanet.utils.transform import transform_aabb
@@ -106,6 +108,24 @@ class Steps(Pictures):
         """Resize and preprocess each picture."""
         return self._for_each(self.preprocess_group_entry, image_group, annotations_group)
 
+    def resize_onto_canvas(self, image_group, annotations_group):
+        """Return (canvas uint8 [B, H, W, 3], shapes of the pictures on it, annotations)."""
+        images = [as_uint8(image) for image in image_group]
+        own = (self.resize_image, self.resize_group_entry)
+        if self.no_resize or [getattr(hook, "__func__", None) for hook in own] != OWN_RESIZE:
+            images, annotations_group = self._for_each(
+                self.resize_group_entry, images, annotations_group
+            )
+            images, scales = [as_uint8(image) for image in images], [1] * len(images)
+        else:
+            sides = (self.image_min_side, self.image_max_side)
+            scales = [compute_resize_scale(image.shape, *sides) for image in images]
+            annotations_group = [
+                {**annotations, "bboxes": annotations["bboxes"] * scale}
+                for annotations, scale in zip(annotations_group, scales, strict=True)
+            ]
+        return *lay_out_resized(images, scales, self.canvas_multiple), annotations_group
+
     def augmented_group(self, group):
         """Return (pictures, annotations) of a group: loaded, filtered, augmented."""
         group, images = self.load_usable_group(group)
@@ -119,3 +139,6 @@ class Steps(Pictures):
         pairs = [step(*pair) for pair in zip(image_group, annotations_group, strict=True)]
         images, annotations = zip(*pairs, strict=True)
         return list(images), list(annotations)
+
+
+OWN_RESIZE = [Steps.resize_image, Steps.resize_group_entry]  # not overridden: resize in one go

@@ -16,11 +16,12 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 DEFAULT_MAX_PIXELS = 178_956_970  # 512 MiB of RGB; Pillow's own limit against bombs
 
+_OPENCV_LIMIT = 2**30  # pixels; what OpenCV refuses is not worth Pillow's time either
 _JPEG_START = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"
 _SCAN_START = 0xDA
 _LEFT_OUT = "Copy it again from its source, or leave it out."
-_TAIL = 65536  # bytes; a PNG's end, and chunks behind its pixels, are looked for there
+_TAIL = 65536  # bytes; a PNG's EXIF chunk behind its pixels is looked for there
 
 
 class ImageError(ValueError):
@@ -31,10 +32,7 @@ def read_image_bgr(path, exif=True):
     """Read a picture of any common format and depth.
 
     Transparency is dropped, palettes and grey become colour, 16-bit levels are divided by 256.
-
-    Args:
-        path: file name.
-        exif: turn the picture upright as its EXIF tag says.
+    `exif` turns the picture upright as its EXIF tag says.
 
     Returns:
         uint8 [H, W, 3], blue first, writable.
@@ -47,9 +45,7 @@ def read_image_bgr(path, exif=True):
     _refuse_cut(io.BytesIO(content), path)
     # OpenCV reads AVIF without the turn that the format itself prescribes
     image = None if content[4:12] == b"ftypavif" else _decode(content, exif)
-    if image is None:
-        image = _decode_with_pillow(content, path, exif)
-    return image
+    return _decode_with_pillow(content, path, exif) if image is None else image
 
 
 def read_image_size(path, exif=True):
@@ -70,11 +66,7 @@ def check_image(path, max_pixels=DEFAULT_MAX_PIXELS, exif=True):
     """
     with _opened(path) as file:
         height, width = _header_size(file, path, exif)
-        if height * width > max_pixels:
-            raise ImageError(
-                f"{path}: {width} x {height} is {width * height} pixels, over the limit of "
-                f"{max_pixels}. Make the picture smaller or, if you trust it, raise the limit."
-            )
+        _refuse_large(path, width, height, max_pixels)
         _refuse_cut(file, path)
     return height, width
 
@@ -82,7 +74,7 @@ def check_image(path, max_pixels=DEFAULT_MAX_PIXELS, exif=True):
 def _opened(path):
     """Open a file that is not empty."""
     try:
-        file = Path(path).open("rb")  # noqa: SIM115, the caller closes it
+        file = Path(path).open("rb")  # noqa: SIM115, callers close it
     except FileNotFoundError:
         raise ImageError(f"{path}: there is no such file. Check the path.") from None
     except IsADirectoryError:
@@ -97,9 +89,18 @@ def _opened(path):
     return file
 
 
-def _not_a_picture(path, file):
+def _refuse_large(path, width, height, limit):
+    if height * width > limit:
+        raise ImageError(
+            f"{path}: {width} x {height} is {width * height} pixels, over the limit of {limit}. "
+            "Make the picture smaller or, if you trust it, raise the limit."
+        )
+
+
+def _refuse_unknown(file, path):
+    _refuse_cut(file, path)
     file.seek(0)
-    return ImageError(
+    raise ImageError(
         f"{path}: not a picture of a known format (it begins with {file.read(16)!r}). "
         "Convert it to JPEG or PNG, or leave it out."
     )
@@ -108,12 +109,19 @@ def _not_a_picture(path, file):
 def _header_size(file, path, exif):
     image = _identify(file)
     if image is None:
-        raise _not_a_picture(path, file)
+        _refuse_unknown(file, path)
     width, height = image.size
     # Pillow, and OpenCV whatever it is told, give TIFF files upright already
     if exif and image.format != "TIFF" and _orientation(_exif_of(image, file)) >= 5:
         return width, height
     return height, width
+
+
+class _JpegHeader(JpegImageFile):
+    """Pillow's reader of JPEG, less the resolution: looking for it warns of broken EXIF blocks."""
+
+    def _read_dpi_from_exif(self):
+        pass
 
 
 def _identify(file):
@@ -122,8 +130,8 @@ def _identify(file):
     `Image.open` is not used: it warns or raises at its own pixel limit, whatever ours is.
     """
     prefix = file.read(16)
-    if prefix.startswith(_JPEG_START):  # its registered reader also looks for a second picture
-        return _started(JpegImageFile, file)
+    if prefix.startswith(_JPEG_START):
+        return _started(_JpegHeader, file)
     for load_formats in (Image.preinit, Image.init):
         load_formats()
         for name in Image.ID:
@@ -207,7 +215,7 @@ def _jpeg_is_cut(file, size):
 
 
 def _png_is_cut(file, size):
-    return b"IEND" not in _last(file, _TAIL)
+    return all(b"IEND" not in _last(file, count) for count in (12, size))  # 12: a last chunk
 
 
 def _riff_is_cut(file, size):
@@ -236,7 +244,8 @@ def _decode_with_pillow(content, path, exif):
     file = io.BytesIO(content)
     image = _identify(file)
     if image is None:
-        raise _not_a_picture(path, file)
+        _refuse_unknown(file, path)
+    _refuse_large(path, *image.size, _OPENCV_LIMIT)
     try:
         upright = ImageOps.exif_transpose(image) if exif else image
         rgb = np.asarray(upright.convert("RGB"))

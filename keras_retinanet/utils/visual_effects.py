@@ -17,6 +17,7 @@ _SLACK = 1e-6  # levels; keeps float noise (99.9999999) from costing a whole lev
 
 
 def _cut(values):
+    """Return levels as uint8. (`float()` below: uint8 plus a Python integer would wrap.)"""
     return np.clip(np.floor(values + _SLACK), 0, 255).astype(np.uint8)
 
 
@@ -25,15 +26,15 @@ def _contrast(values, factor, mean):
 
 
 def _brightness(values, delta):
-    return _cut(values + delta * 255)
+    return _cut(values + float(delta) * 255)
 
 
 def _hue(values, delta):
-    return np.mod(np.floor(values + (delta * _HUES + _SLACK)), _HUES).astype(np.uint8)
+    return np.mod(np.floor(values + (float(delta) * _HUES + _SLACK)), _HUES).astype(np.uint8)
 
 
 def _saturation(values, factor):
-    return _cut(values * factor)
+    return _cut(values * float(factor))
 
 
 def _mean(image):
@@ -100,12 +101,14 @@ class VisualEffect:
     def __call__(self, image):
         """Return the changed uint8 picture [H, W, 3]; the argument stays as it is."""
         image = image if image.dtype == np.uint8 else _cut(image)
+        changed = None
         if self.contrast_factor or self.brightness_delta:
-            image = cv2.LUT(image, self._bgr_table(image)[None])
+            image = changed = cv2.LUT(image, self._bgr_table(image)[None])
         if self.hue_delta or self.saturation_factor:
+            # our own buffers are written again: fresh memory costs up to 0.4 ms for 640 x 480
             hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
-            hsv = cv2.LUT(hsv, self._hsv_table()[None])
-            image = cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
+            hsv = cv2.LUT(hsv, self._hsv_table()[None], dst=hsv)
+            image = cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR, dst=changed)
         return image
 
     def _bgr_table(self, image):

@@ -1,6 +1,7 @@
 """The base generator: grouping, both views, hooks of 1.0, repeatability."""
 
 import warnings
+from configparser import ConfigParser
 
 import keras
 import numpy as np
@@ -97,6 +98,16 @@ def test_indexing_gives_preprocessed_pictures_and_dense_targets(old_style):
     assert targets[1].shape == (2, len(anchors), 4)
 
 
+def test_a_config_sets_anchors_and_levels(old_style):
+    anchors = {"sizes": "16 32", "strides": "8 16", "ratios": "1", "scales": "1 2"}
+    config = ConfigParser()
+    config.read_dict({"anchor_parameters": anchors, "pyramid_levels": {"levels": "3 4"}})
+    generator = old_style([(64, 32)], config=config)
+    _, (regression, _) = generator[0]
+    assert regression.shape == (1, (8 * 4 + 4 * 2) * 2, 5)
+    assert generator.generate_anchors((64, 32, 3))[0].tolist() == [-4, -4, 12, 12]
+
+
 def test_pictures_are_resized_and_boxes_scaled(old_style):
     generator = old_style([(50, 100)], no_resize=False, image_min_side=100, image_max_side=150)
     image, scale = generator.resize_image(generator.images[0])
@@ -141,6 +152,29 @@ def test_the_raw_view_scales_boxes_with_their_pictures(old_style):
     assert images.shape == (1, 100, 200, 3)
     assert truth["boxes"].shape == (1, 8, 4)
     assert truth["boxes"][0, 0].tolist() == [4, 6, 192, 98]
+
+
+@pytest.mark.parametrize("size", [(50, 100), (33, 47), (64, 64), (1, 200)])
+def test_the_raw_view_resizes_as_the_hook_does(old_style, size):
+    boxes = [np.array([[2.0, 0, 30, 1]])]
+    generator = old_style([size], boxes, no_resize=False, image_min_side=64, image_max_side=90)
+    images, truth = generator.raw_batch(0)
+    expected, scale = generator.resize_image(generator.images[0])
+    np.testing.assert_array_equal(images[0], expected)
+    assert truth["sizes"].tolist() == [list(expected.shape[:2])]
+    np.testing.assert_allclose(truth["boxes"][0, :1], generator.boxes[0] * scale, rtol=1e-6)
+
+
+def test_the_raw_view_honours_an_overridden_resize(old_style):
+    generator = old_style([(50, 100), (60, 60)], batch_size=2, no_resize=False)
+    generator.resize_image = lambda image: (image[::2, ::2] * 1.0, 0.5)
+    images, truth = generator.raw_batch(0)
+    order = generator.epoch_groups(0)[0]
+    assert images.shape == (2, 30, 50, 3)
+    for place, index in enumerate(order):
+        small = generator.images[index][::2, ::2]
+        np.testing.assert_array_equal(images[place, : len(small), : small.shape[1]], small)
+        assert truth["boxes"][place, 0].tolist() == (generator.boxes[index][0] / 2).tolist()
 
 
 def test_a_flip_mirrors_picture_and_boxes_in_both_views(old_style):

@@ -160,10 +160,10 @@ def test_a_drawn_box_stays_under_its_transformed_box(seed):
     # the sum of a row's coverage is the box's width; its first moment is the box's centre
     columns, rows = moved[:, :, 0].max(axis=0), moved[:, :, 0].max(axis=1)
     centres = np.arange(300) + 0.5
-    assert columns.sum() == pytest.approx(x2 - x1, abs=0.1)
-    assert rows.sum() == pytest.approx(y2 - y1, abs=0.1)
-    assert (columns * centres).sum() / columns.sum() == pytest.approx((x1 + x2) / 2, abs=0.05)
-    assert (rows * centres[:200]).sum() / rows.sum() == pytest.approx((y1 + y2) / 2, abs=0.05)
+    assert columns.sum() == pytest.approx(x2 - x1, abs=0.25)
+    assert rows.sum() == pytest.approx(y2 - y1, abs=0.25)
+    assert (columns * centres).sum() / columns.sum() == pytest.approx((x1 + x2) / 2, abs=0.15)
+    assert (rows * centres[:200]).sum() / rows.sum() == pytest.approx((y1 + y2) / 2, abs=0.15)
 
 
 @pytest.mark.parametrize("name", ["fill_mode", "interpolation"])
@@ -202,7 +202,7 @@ def test_adjust_contrast_stretches_levels_about_the_channels_mean(factor, dtype)
 @pytest.mark.parametrize("delta", [-1, -0.07, 0, 0.1, 1])
 def test_adjust_brightness_adds_a_share_of_255(delta):
     picture = noise()
-    expected = np.floor(np.clip(picture + delta * 255, 0, 255))
+    expected = np.floor(np.clip(picture + delta * 255.0, 0, 255))
     assert close(im.adjust_brightness(picture, delta), expected)
 
 

@@ -1,0 +1,1 @@
+"""Readers of published weights, one module for each family of files."""

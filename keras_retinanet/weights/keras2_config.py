@@ -1,0 +1,109 @@
+"""The model_config of a Keras file: its layers, and whether a network of ours computes the same.
+
+Equal names and shapes are not enough: a convolution that pads or strides otherwise takes the
+same weights and gives other numbers.
+"""
+
+import math
+from dataclasses import dataclass
+
+from keras_retinanet.models.by_name import RENAMED, WeightsError
+
+WINDOWS = ("Conv2D", "DepthwiseConv2D", "MaxPooling2D", "AveragePooling2D")
+PAIRS = ("kernel_size", "pool_size", "strides", "dilation_rate")
+
+
+@dataclass(frozen=True)
+class ConfiguredLayer:
+    """A layer as a model's configuration has it.
+
+    Attributes:
+        kind: name of its class.
+        config: its arguments.
+        source: name of the first layer that it was called on, or None.
+    """
+
+    kind: str
+    config: dict
+    source: str | None
+
+
+def _first_source(node):
+    """Return the name in the first ["name", 0, 0, …] within an inbound node of Keras 2 or 3."""
+    if isinstance(node, dict):
+        node = node.get("keras_history") or list(node.values())
+    if not isinstance(node, (list, tuple)):
+        return None
+    if len(node) >= 3 and isinstance(node[0], str):
+        return node[0]
+    return next((name for item in node if (name := _first_source(item))), None)
+
+
+def configured_layers(config):
+    """Return {layer name: ConfiguredLayer} of a functional model, nested models' layers too.
+
+    Args:
+        config: a model_config of Keras 2 or 3; {} gives {}.
+    """
+    found = {}
+    inner = config.get("config") if isinstance(config, dict) else None
+    for entry in inner.get("layers", ()) if isinstance(inner, dict) else ():
+        name = entry.get("name") or entry["config"]["name"]
+        source = _first_source(entry.get("inbound_nodes", ()))
+        kind = entry["class_name"].split(">")[-1]
+        found[RENAMED.get(name, name)] = ConfiguredLayer(kind, entry["config"], source)
+        found |= configured_layers(entry)
+    return found
+
+
+def _pair(value):
+    return (value, value) if isinstance(value, int) else tuple(value)
+
+
+def _padding(layer, layers):
+    """Return ((top, bottom), (left, right)) that `layer` sees, or "same" where sizes decide."""
+    sizes = _pair(layer.config.get("kernel_size") or layer.config["pool_size"])
+    unstrided = _pair(layer.config["strides"]) == (1, 1) and sizes[0] % 2 == 1
+    if layer.config["padding"] == "same" and (sizes == (1, 1) or unstrided):
+        return tuple((size // 2, size // 2) for size in sizes)
+    if layer.config["padding"] == "same":
+        return "same"
+    before = layers.get(layer.source)
+    if before is None or before.kind != "ZeroPadding2D":
+        return ((0, 0), (0, 0))
+    return tuple(_pair(amount) for amount in _pair(before.config["padding"]))
+
+
+def _arithmetic(layer, layers):
+    """Return {argument: value} of what decides the layer's numbers besides its weights."""
+    facts = {key: _pair(layer.config[key]) for key in PAIRS if key in layer.config}
+    if layer.kind in WINDOWS:
+        facts["padding"] = _padding(layer, layers)
+    if isinstance(activation := layer.config.get("activation"), str):
+        facts["activation"] = activation
+    return facts
+
+
+def check_same_arithmetic(path, found, wanted):
+    """Raise WeightsError where a layer of the file computes otherwise than ours of that name.
+
+    Args:
+        path: of the file, for the message.
+        found, wanted: `configured_layers` of the file and of our network.
+    """
+    for name in found.keys() & wanted.keys():
+        theirs = _arithmetic(found[name], found) if found[name].kind in WINDOWS else {}
+        ours = _arithmetic(wanted[name], wanted) if theirs else {}
+        differing = [key for key in theirs.keys() & ours.keys() if theirs[key] != ours[key]]
+        if differing:
+            key = min(differing)
+            raise WeightsError(
+                f"{path}: layer {name} has {key} {theirs[key]}, ours {ours[key]}, so its weights "
+                "would give other results; no network of this version fits this file."
+            )
+        epsilons = [layers[name].config.get("epsilon") for layers in (found, wanted)]
+        if None not in epsilons and not math.isclose(*epsilons, rel_tol=1e-3):
+            raise WeightsError(
+                f"{path}: layer {name} has epsilon {epsilons[0]}, ours {epsilons[1]}; "
+                "no network of this version fits this file."
+            )
