@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from keras_retinanet.bin.train import main  # noqa: E402
+from keras_retinanet.bin.train import console  # noqa: E402
 
 if __name__ == "__main__":
-    main()
+    console()

@@ -16,9 +16,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-PICTURE_SIZES = ((256, 256), (256, 320), (320, 256), (240, 320))  # height, width
-SHAPE_SIZES = (18, 120)  # longer side of a shape's box, pixels; small ones are as many as large
-MAX_SHAPES = 7
+PICTURE_SIZES = ((192, 192), (192, 240), (240, 192), (176, 240))  # height, width
+SHAPE_SIZES = (20, 96)  # longer side of a shape's box, pixels; small ones are as many as large
+MAX_SHAPES = 6
 EMPTY_EVERY = 12  # every 12th picture has no object
 MIN_VISIBLE = 0.5  # of a shape's area; a shape that would hide more of another is not drawn
 MIN_CONTRAST = 90  # distance between the colours of a shape and of what it covers, 0 to 441

@@ -67,7 +67,7 @@ def test_the_wheel_installs_the_four_commands(wheel):
     parser = ConfigParser()
     parser.read_string(in_metadata(wheel, "entry_points.txt").decode())
     assert dict(parser["console_scripts"]) == {
-        command: f"keras_retinanet.bin.{module}:main" for command, module in COMMANDS.items()
+        command: f"keras_retinanet.bin.{module}:console" for command, module in COMMANDS.items()
     }
 
 

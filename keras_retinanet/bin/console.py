@@ -138,7 +138,7 @@ def import_keras():
     """
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         return importlib.import_module("keras")
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # errors come as exceptions, too
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as aside:

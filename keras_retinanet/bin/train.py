@@ -7,18 +7,23 @@ from pathlib import Path
 
 from keras_retinanet.bin.console import import_keras, run
 from keras_retinanet.bin.datasets import class_names, make_generator
+from keras_retinanet.bin.train_callbacks import create_callbacks, report, report_snapshots
+from keras_retinanet.bin.train_old_names import create_models, makedirs, model_with_weights
 from keras_retinanet.bin.train_options import PROG, RATE_AT_BATCH_8, check_args, parse_args
 
-__all__ = ["check_args", "create_generators", "main", "parse_args"]
+__all__ = [
+    "check_args",
+    "create_callbacks",
+    "create_generators",
+    "create_models",
+    "main",
+    "makedirs",
+    "model_with_weights",
+    "parse_args",
+]
 
 # TensorFlow and torch take any size; JAX compiles for each one, some 20 s
 CANVAS_MULTIPLE = {"jax": 128}
-
-
-def report(text):
-    """Print a line at once, over a moving one."""
-    clear = "\r\x1b[K" if sys.stderr.isatty() and sys.stdout.isatty() else ""
-    print(f"{clear}{text}", flush=True)
 
 
 def create_generators(args, preprocess_image=None):
@@ -104,46 +109,6 @@ def make_training_model(args, start, steps):
     return model
 
 
-def create_callbacks(args, start, folder, validation):
-    """Return the callbacks in their order, and the one that keeps snapshots (or None)."""
-    import keras
-
-    from keras_retinanet.callbacks import Evaluate, RedirectModel
-    from keras_retinanet.callbacks.progress import Progress, moving_line
-    from keras_retinanet.callbacks.snapshots import Snapshots
-    from keras_retinanet.models import convert_model
-    from keras_retinanet.predict.runner import Runner
-
-    made, snapshots = [], None
-    board = None
-    if args.tensorboard_dir:
-        board = keras.callbacks.TensorBoard(
-            args.tensorboard_dir, update_freq=args.tensorboard_freq, write_graph=False
-        )
-    if args.evaluation and validation is not None:
-        evaluate = Evaluate(
-            validation,
-            tensorboard=board,
-            weighted_average=args.weighted_average,
-            verbose=0,
-            coco=True,
-        )
-        made.append(RedirectModel(evaluate, Runner(convert_model(start.network))))
-    if folder is not None:
-        snapshots = Snapshots(start.network, folder, extra={"pretrained": start.pretrained})
-        made += [snapshots, keras.callbacks.CSVLogger(str(folder / "history.csv"))]
-    if args.lr_schedule == "plateau":
-        made.append(
-            keras.callbacks.ReduceLROnPlateau(
-                "loss", factor=args.reduce_lr_factor, patience=args.reduce_lr_patience
-            )
-        )
-    if args.early_stopping:
-        made.append(keras.callbacks.EarlyStopping("mAP", patience=args.early_stopping, mode="max"))
-    made += [board] if board else []
-    return [*made, Progress(args.batch_size, report, moving_line())], snapshots
-
-
 def fit(args, model, start, generators, callbacks, steps):
     """Run `keras.Model.fit` on the raw view of the training generator; return its History."""
     from keras_retinanet.preprocessing.feed import fit_input
@@ -184,7 +149,7 @@ def prepare(args):
         keras.utils.set_random_seed(args.seed)
 
 
-def describe(args, start, train, validation, steps, folder):
+def describe(args, start, train, validation, steps):
     """Report what is about to happen."""
     measured = f", {validation.size()} to measure on" if validation is not None else ""
     report(
@@ -192,13 +157,14 @@ def describe(args, start, train, validation, steps, folder):
         f"{args.backbone}, {start.network.count_params():,} parameters; "
         f"{steps} steps of {args.batch_size} an epoch"
     )
-    if folder is not None:
-        report(f"writing to {folder}")
+    if args.folder is not None:
+        report(f"writing to {args.folder}")
 
 
 def train_on(args, train, validation):
-    """Train as `args` say; return the History and the run's folder."""
-    from keras_retinanet.callbacks.snapshots import LAST
+    """Train as `args` say; return the History."""
+    from keras_retinanet.models import convert_model
+    from keras_retinanet.predict.runner import Runner
 
     start = make_start(args, class_names(train))
     steps = args.steps or len(train)
@@ -208,24 +174,15 @@ def train_on(args, train, validation):
             f"so give more than {start.epoch}"
         )
     model = make_training_model(args, start, steps * args.epochs)
-    folder = make_run_folder(args)
-    describe(args, start, train, validation, steps, folder)
-    callbacks, snapshots = create_callbacks(args, start, folder, validation)
+    args.folder, args.pretrained = make_run_folder(args), start.pretrained
+    describe(args, start, train, validation, steps)
+    detector = Runner(convert_model(start.network))
+    callbacks = create_callbacks(start.network, model, detector, validation, args)
     try:
         history = fit(args, model, start, (train, validation), callbacks, steps)
-    except KeyboardInterrupt:
-        if snapshots is not None and snapshots.written:
-            report(
-                f"stopped; epoch {snapshots.written} is kept. Go on with: "
-                f"--snapshot {folder / LAST}"
-            )
-        raise
-    if snapshots is not None and snapshots.best:
-        value, epoch = snapshots.best
-        report(
-            f"best: epoch {epoch}, {snapshots.monitored} {abs(value):.4f}, {folder / 'best.keras'}"
-        )
-    return history, folder
+    finally:
+        report_snapshots(args, callbacks)
+    return history
 
 
 def make_start(args, classes):
@@ -247,7 +204,7 @@ def main(args=None):
     if args.snapshot:
         adopt_snapshot(args)
     train, validation = create_generators(args)
-    return train_on(args, train, validation)[0]
+    return train_on(args, train, validation)
 
 
 def adopt_snapshot(args):

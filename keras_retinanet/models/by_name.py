@@ -208,12 +208,13 @@ def match_by_name(model, stored):
     return report, pairs
 
 
-def load_by_name(model, path):
+def load_by_name(model, path, skip_mismatch=True):
     """Set the weights of `model` that the file at `path` has under the same layer names.
 
     Args:
         model: a network, a detector, or a backbone.
         path: `.h5` of Keras 2 or `.keras`.
+        skip_mismatch: leave layers of other shapes as they are; False refuses the file.
 
     Returns:
         LoadReport.
@@ -224,6 +225,8 @@ def load_by_name(model, path):
     report, pairs = match_by_name(model, read_layers(path))
     if not pairs:
         raise WeightsError(f"{path}: has no layer of this model; is it of another backbone?")
+    if report.skipped and not skip_mismatch:
+        raise WeightsError(f"{path}: does not fit: {'; '.join(report.lines())}")
     for variable, array in pairs:
         variable.assign(array)
     return report

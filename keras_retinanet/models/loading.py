@@ -37,24 +37,25 @@ def load_keras_file(path):
     return attach_profile(model, facts["profile"]) if "profile" in facts else model
 
 
-def _load_h5(path, backbone_name):
+def _load_h5(path, backbone_name, anchor_params):
     with open_h5(path) as file:
         facts = file.attrs.get(MEMBER)
     if facts is None:
         from keras_retinanet.weights.fizyr import load_fizyr
 
-        return load_fizyr(path, backbone_name)
+        return load_fizyr(path, backbone_name, anchor_params)
     model = _guarded(path, lambda p: keras.models.load_model(p, compile=False))
     return attach_profile(model, Profile.from_dict(json.loads(facts)["profile"]))
 
 
-def load_model(filepath, backbone_name=None):
+def load_model(filepath, backbone_name=None, anchor_params=None):
     """Return the network or detector of a file, with its profile.
 
     Args:
         filepath: a snapshot (`.keras`), a `.h5` file that we wrote, or a `.h5` file of
             keras-retinanet 0.5 to 1.0, training or inference model.
         backbone_name: for files that do not tell; others need none.
+        anchor_params: for files of 1.0 that do not tell their anchors.
 
     Raises:
         SnapshotError: the file is missing or no model; the message names it.
@@ -65,7 +66,7 @@ def load_model(filepath, backbone_name=None):
     with path.open("rb") as stream:
         magic = stream.read(8)
     if magic == HDF5_MAGIC:
-        model = _load_h5(path, backbone_name)
+        model = _load_h5(path, backbone_name, anchor_params)
     elif magic[:2] == b"PK":
         # Keras goes by the suffix, and 1.0's users name files as they like
         model = load_keras_file(path)

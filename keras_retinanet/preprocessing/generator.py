@@ -9,6 +9,8 @@ picture's annotations are a dict of "bboxes" [M, 4] (x1, y1, x2, y2 in pixels) a
 further keys are carried along.
 """
 
+import math
+
 import keras
 import numpy as np
 
@@ -32,6 +34,7 @@ from keras_retinanet.utils.anchors import anchor_targets_bbox, anchors_for_shape
 from keras_retinanet.utils.image import DEFAULT_MAX_PIXELS, TransformParameters, preprocess_image
 
 GROUP_METHODS = ("none", "random", "ratio")
+RATIO_STEPS = 16  # to an octave: ratios within 4 % of each other count as equal
 
 
 class Generator(Steps, keras.utils.PyDataset):
@@ -126,10 +129,32 @@ class Generator(Steps, keras.utils.PyDataset):
             order = stream(self.seed, ORDER).permutation(order).tolist()
         elif self.group_method == "ratio":
             order.sort(key=self.image_aspect_ratio)
-        self.groups = [
+        self.groups = self._cut(order)
+
+    def _cut(self, order):
+        """Return `order` cut into groups; the last wraps round to the start."""
+        return [
             [order[place % len(order)] for place in range(start, start + self.batch_size)]
             for start in range(0, len(order), self.batch_size)
         ]
+
+    def _shuffled_groups(self, rng):
+        """Return new groups in new order.
+
+        Unlike in 1.0, pictures of nearly equal aspect ratio meet others in each epoch: groups
+        that never change give batch norm and Adam the same few gradients again and again.
+        """
+        redrawn = self.group_method != "none" and type(self).group_images is Generator.group_images
+        groups = self._ordered_groups
+        if redrawn:
+            order = rng.permutation(sorted({i for group in groups for i in group})).tolist()
+            if self.group_method == "ratio":
+                order.sort(key=self._ratio_step)
+            groups = self._cut(order)
+        return [groups[place] for place in rng.permutation(len(groups))]
+
+    def _ratio_step(self, index):
+        return round(math.log2(self.image_aspect_ratio(index)) * RATIO_STEPS)
 
     def epoch_groups(self, epoch):
         """Return the groups in the order of an epoch, the same for equal seeds."""
@@ -137,8 +162,7 @@ class Generator(Steps, keras.utils.PyDataset):
             return self._ordered_groups
         groups = self._shuffled.get(epoch)
         if groups is None:
-            order = stream(self.seed, SHUFFLE, epoch).permutation(len(self._ordered_groups))
-            groups = [self._ordered_groups[place] for place in order]
+            groups = self._shuffled_groups(stream(self.seed, SHUFFLE, epoch))
             # two epochs are kept, since workers run ahead into the next; never changed in place
             self._shuffled = {**dict(list(self._shuffled.items())[-1:]), epoch: groups}
         return groups

@@ -1,188 +1,151 @@
 """Files of keras-retinanet 0.5 to 1.0: `.h5` of Keras 2, training or inference models.
 
-Nothing has to be told: backbone, classes, widths and levels follow from layer names and shapes,
-and where the file holds the model's configuration, anchors, thresholds and padding from that.
-A file is loaded whole or not at all.
+Nothing has to be told. A file is loaded whole or not at all: every layer's name, shape and
+arithmetic is compared before the first array is set.
 """
 
-import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-import keras
 import numpy as np
 
 from keras_retinanet import models
 from keras_retinanet.models.by_name import (
     WeightsError,
-    inner_name,
     match_by_name,
     open_h5,
     read_keras2_weights,
     read_model_config,
 )
-from keras_retinanet.models.retinanet import FEATURES, retinanet_bbox
-from keras_retinanet.models.snapshot import attach_profile
+from keras_retinanet.models.retinanet import retinanet_bbox
+from keras_retinanet.models.snapshot import attach_profile, profile_of
 from keras_retinanet.utils.anchors import DEFAULT_LEVELS, AnchorParameters
 from keras_retinanet.utils.model import freeze_batch_norm
+from keras_retinanet.weights.fizyr_facts import (
+    anchors_of,
+    backbone_name_of,
+    check_is_retinanet,
+    detector_facts_of,
+    facts_of,
+)
 from keras_retinanet.weights.keras2_config import check_same_arithmetic, configured_layers
 
-HEADS = ("regression_submodel", "classification_submodel")
-# a layer that only this backbone has, or its deeper relatives, which stand before it
-TELLING_LAYERS = {
-    "res4b35_branch2a": "resnet152",
-    "res4b22_branch2a": "resnet101",
-    "res4f_branch2a": "resnet50",
-    "block5_conv4": "vgg19",
-    "block5_conv3": "vgg16",
-    "conv4_block48_1_conv": "densenet201",
-    "conv4_block32_1_conv": "densenet169",
-    "conv4_block24_1_conv": "densenet121",
-}
-# the width of a layer tells alpha; the 224 of MobileNet names only ImageNet weights
-TELLING_WIDTHS = {
-    "conv_pw_13": {int(1024 * a): f"mobilenet224_{a}" for a in (1.0, 0.75, 0.5, 0.25)},
-    "block_16_project": {
-        width: f"mobilenetv2_{a}"
-        for width, a in ((112, 0.35), (160, 0.5), (240, 0.75), (320, 1.0), (416, 1.3), (448, 1.4))
-    },
-}
-UNSUPPORTED_LAYERS = {
-    r"block1a_\w+": "EfficientNet",
-    r"stage1_unit1_\w+|conv2d(_\d+)?": "an SE network",
-}
-UNSUPPORTED_NAMES = r"(efficientnet|seres|senet).*"
+# 1.0 fed DenseNet so, although its ImageNet weights were trained with "torch"
+PREPROCESSING_OF_1_0 = {"densenet": "tf"}
 
 
-@dataclass(frozen=True)
-class _Facts:
-    """What a file says of its network.
+def _written_by_keras3(path):
+    """Return whether Keras 3 wrote the file: with this package, not with 1.0."""
+    with open_h5(path) as file:
+        group = file.get("model_weights", file)
+        version = file.attrs.get("keras_version", group.attrs.get("keras_version", b"2"))
+    return (version.decode() if isinstance(version, bytes) else str(version)).startswith("3")
 
-    Attributes:
-        num_classes, num_anchors: K and A.
-        levels: of the pyramid.
-        arguments: of `Backbone.retinanet`: widths, depth, the backbone's options.
+
+def _anchors(path, in_file, given, facts):
+    """Return the anchors of the file, else those given, else 1.0's default if it can be."""
+    if in_file and given and not _same_anchors(in_file, given):
+        raise WeightsError(
+            f"{path}: its anchors are {in_file.to_dict()}, those given {given.to_dict()}. "
+            "Leave --config out."
+        )
+    usual = facts.levels == DEFAULT_LEVELS
+    params = in_file or given or (AnchorParameters.default if usual else None)
+    if params is None or params.num_anchors() != facts.num_anchors:
+        made = "" if params is None else f", where {params.num_anchors()} are configured"
+        raise WeightsError(
+            f"{path}: has {facts.num_anchors} anchors a cell on levels {facts.levels}{made}. "
+            "Name the --config that it was trained with."
+        )
+    if len(params.sizes) != len(facts.levels):
+        raise WeightsError(
+            f"{path}: levels {facts.levels} need as many anchor sizes; {params.sizes} are "
+            "configured. Name the --config that it was trained with."
+        )
+    return params
+
+
+def _same_anchors(first, second):
+    pairs = zip(first.to_dict().values(), second.to_dict().values(), strict=True)
+    return all(np.array_equal(np.float32(a), np.float32(b)) for a, b in pairs)
+
+
+def _fill(path, network, weights):
+    """Set every weight of `network` from {layer: {name: array}}, or raise and set none."""
+    report, pairs = match_by_name(network, weights)
+    if report.left or report.skipped or report.unused:
+        faults = list(report.lines())[1:]
+        more = f"; {len(faults) - 3} more" if len(faults) > 3 else ""
+        raise WeightsError(
+            f"{path}: is not wholly a RetinaNet on {profile_of(network).backbone}: "
+            f"{'; '.join(faults[:3])}{more}. To start from the layers that fit, give it to "
+            "--weights."
+        )
+    for variable, array in pairs:
+        if array.dtype.kind != "f" or not np.isfinite(array).all():
+            raise WeightsError(
+                f"{path}: {variable.path} holds values that are no finite numbers; training "
+                "diverged or the file is damaged. Take an earlier one."
+            )
+    for variable, array in pairs:
+        variable.assign(array)
+
+
+def _build(path, weights, layers, backbone_name, anchor_params):
+    """Return the network that the file describes, with its profile and without its weights."""
+    name = backbone_name_of(path, weights, backbone_name)
+    facts = facts_of(path, weights, layers, name)
+    try:
+        anchors = _anchors(path, anchors_of(path, layers), anchor_params, facts)
+        network = models.backbone(name).retinanet(
+            facts.num_classes,
+            anchor_params=anchors,
+            pyramid_levels=facts.levels,
+            **facts.arguments,
+        )
+    except WeightsError:
+        raise
+    except ValueError as error:  # an unknown name, levels or anchors that cannot be
+        raise WeightsError(f"{path}: {error}") from error
+    return attach_profile(network, replace(profile_of(network), **detector_facts_of(layers)))
+
+
+def _with_preprocessing_of_1_0(network):
+    profile = profile_of(network)
+    family = profile.backbone.rstrip("0123456789")
+    mode = PREPROCESSING_OF_1_0.get(family, profile.preprocessing)
+    return attach_profile(network, replace(profile, preprocessing=mode))
+
+
+def load_fizyr(path, backbone_name=None, anchor_params=None):
+    """Return the network of a file, or its detector where it holds an inference model.
+
+    Args:
+        path: `.h5`, a whole model or weights alone.
+        backbone_name: used where the file's layers do not tell the backbone.
+        anchor_params: used where the file does not tell its anchors: all but inference models
+            that were saved whole. 1.0's default otherwise.
+
+    Raises:
+        WeightsError: the file is damaged, no RetinaNet, of a backbone that is not here yet, not
+            wholly of this network, or of anchors that nobody told.
     """
-
-    num_classes: int
-    num_anchors: int
-    levels: tuple
-    arguments: dict = field(default_factory=dict)
-
-
-def _unsupported(path, what):
-    return WeightsError(
-        f"{path}: its backbone is {what}, which this version does not have yet; it has "
-        "ResNet, VGG, DenseNet and MobileNet."
-    )
-
-
-def _backbone_name(path, weights, given):
-    """Return the name of the file's backbone; `given` where layers do not tell."""
-    for layer, name in TELLING_LAYERS.items():
-        if weights.get(layer):
-            return name
-    for layer, names in TELLING_WIDTHS.items():
-        if weights.get(layer):
-            width = next(iter(weights[layer].values())).shape[-1]
-            if width not in names:
-                raise WeightsError(
-                    f"{path}: {layer} is {width} wide; this version knows {sorted(names)}."
-                )
-            return _with_given_rows(names[width], given)
-    for pattern, what in UNSUPPORTED_LAYERS.items():
-        if any(re.fullmatch(pattern, layer) for layer in weights):
-            raise _unsupported(path, what)
-    if given is None:
+    weights = read_keras2_weights(path)
+    check_is_retinanet(path, weights)
+    try:
+        layers = configured_layers(read_model_config(path))
+        network = _build(path, weights, layers, backbone_name, anchor_params)
+        check_same_arithmetic(path, layers, configured_layers({"config": network.get_config()}))
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise WeightsError(
-            f"{path}: its layers ({', '.join(list(weights)[:3])}, …) are of no backbone of this "
-            "version. Name it with --backbone."
-        )
-    if re.fullmatch(UNSUPPORTED_NAMES, given, re.IGNORECASE):
-        raise _unsupported(path, given)
-    return given
-
-
-def _with_given_rows(name, given):
-    """Return `given` where it differs from `name` only in MobileNet's number of rows."""
-    pattern = r"mobilenet\d+_([\d.]+)"
-    found, other = re.fullmatch(pattern, name), re.fullmatch(pattern, given or "")
-    return given if found and other and float(found[1]) == float(other[1]) else name
-
-
-def _shape(path, weights, layer, axes):
-    """Return the shape of the first array of `layer`, which has `axes` axes."""
-    arrays = list(weights.get(layer, {}).values())
-    if not arrays or arrays[0].ndim != axes:
-        raise WeightsError(
-            f"{path}: not a RetinaNet: has no {layer}. The weights of a backbone alone go to "
-            "--backbone-weights, those of other networks to --weights."
-        )
-    return arrays[0].shape
-
-
-def _head_outputs(path, weights, head):
-    """Return the number of outputs of a head, its hidden layers' number and width."""
-    _shape(path, weights, head, axes=4)
-    arrays = weights[head]
-    last = head.replace("_submodel", "")
-    named = [a for name, a in arrays.items() if inner_name(name) == f"pyramid_{last}"]
-    outputs = (named or list(arrays.values()))[-1].shape[0]
-    depth = len(arrays) // 2 - 1
-    width = next(iter(arrays.values())).shape[-1] if depth else FEATURES
-    return outputs, depth, width
-
-
-def _conv1_padding(path, weights, layers):
-    """Return 3 or "same", by the layer of padding that keras-resnet 0.1 has and 0.2 has not."""
-    if "padding_conv1" in weights or "conv1_relu" not in weights:
-        return 3
-    conv1 = layers.get("conv1")
-    return "same" if conv1 is None else {"same": "same"}.get(conv1.config["padding"], 3)
-
-
-def _facts(path, weights, layers, backbone_name):
-    """Return the `_Facts` of a file."""
-    features = _shape(path, weights, "P3", axes=4)[-1]
-    box_outputs, _, _ = _head_outputs(path, weights, HEADS[0])
-    class_outputs, depth, width = _head_outputs(path, weights, HEADS[1])
-    num_anchors = box_outputs // 4
-    if box_outputs % 4 or not num_anchors or class_outputs % num_anchors:
-        raise WeightsError(
-            f"{path}: {box_outputs} outputs for boxes and {class_outputs} for classes are of no "
-            "whole number of anchors; not a network of keras-retinanet."
-        )
-    options = {}
-    if backbone_name.startswith("resnet"):
-        options = {"conv1_padding": _conv1_padding(path, weights, layers)}
-    arguments = {
-        "pyramid_features": features,
-        "head_features": width,
-        "head_layers": depth,
-        "backbone_options": options,
-    }
-    levels = tuple(level for level in range(2, 8) if weights.get(f"P{level}"))
-    return _Facts(class_outputs // num_anchors, num_anchors, levels, arguments)
-
-
-def _anchors_in_file(path, layers):
-    """Return the AnchorParameters of a detector's Anchors layers, None where there are none."""
-    indices = sorted(int(name[8:]) for name in layers if re.fullmatch(r"anchors_\d+", name))
-    configs = [layers[f"anchors_{index}"].config for index in indices]
-    if not configs:
-        return None
-    default = AnchorParameters.default
-    shapes = [
-        [np.float32(config.get(key) or getattr(default, key)) for key in ("ratios", "scales")]
-        for config in configs
-    ]
-    if any(not np.array_equal(mine, first) for s in shapes for mine, first in zip(s, shapes[0])):
-        raise WeightsError(f"{path}: ratios or scales differ between levels; they cannot here.")
-    return AnchorParameters(
-        [config["size"] for config in configs],
-        [config["stride"] for config in configs],
-        *(
-            # the file holds float32 values of what the defaults write in full
-            usual if np.array_equal(np.float32(usual), own) else own
-            for own, usual in zip(shapes[0], (default.ratios, default.scales), strict=True)
-        ),
+            f"{path}: not a model as Keras 2 writes it ({error!r}). Write the file anew."
+        ) from error
+    _fill(path, network, weights)
+    freeze_batch_norm(network)
+    if not _written_by_keras3(path):
+        _with_preprocessing_of_1_0(network)
+    if "filtered_detections" not in weights:
+        return network
+    profile = profile_of(network)
+    return retinanet_bbox(
+        network, nms=profile.nms, class_specific_filter=profile.class_specific_filter
     )

@@ -1,0 +1,88 @@
+"""The model that a command line names: its options, its network, its detector."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from keras_retinanet.bin.console import import_keras
+
+
+def add_model_options(parser):
+    """Add what a command needs to read model files that do not tell everything."""
+    parser.add_argument("--backbone", help="of a file of 1.0 whose layers do not tell it")
+    parser.add_argument("--config", help=".ini file: anchors in place of the model's own")
+
+
+def start_keras(gpu=None):
+    """Import Keras and show it the GPUs that `gpu` names (all for None, none for "cpu")."""
+    import_keras()
+    if gpu is not None:
+        from keras_retinanet.utils.gpu import setup_gpu
+
+        setup_gpu(gpu)
+
+
+def load_network(path, backbone=None, config=None, report=print):
+    """Return the network of a model file, with its profile.
+
+    Args:
+        path: of a network or a detector; `.keras`, or `.h5`, also of 1.0.
+        backbone: where the file does not tell.
+        config: path of an .ini file whose anchors replace those of the file.
+        report: gets a notice where `backbone` is not needed.
+
+    Raises:
+        ValueError: one line that names the file.
+    """
+    from keras_retinanet.models import backbone as find_backbone
+    from keras_retinanet.models import load_model
+    from keras_retinanet.models.retinanet import network_of
+    from keras_retinanet.models.snapshot import attach_profile, profile_of
+
+    if backbone:
+        find_backbone(backbone)
+    grid = read_grid(config) if config else {}
+    model = load_model(path, backbone, anchor_params=grid.get("anchor_params"))
+    try:
+        network = network_of(model)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    profile = profile_of(network)
+    if backbone and backbone != profile.backbone:
+        report(f"--backbone {backbone} is not used: {path} says {profile.backbone}")
+    if not config:
+        return network
+    _check_grid(config, grid, path, profile)
+    return attach_profile(network, replace(profile, anchors=grid["anchor_params"]))
+
+
+def read_grid(config):
+    """Return {"anchor_params", "pyramid_levels"} of the .ini file at `config`."""
+    from keras_retinanet.utils.config import parse_grid, read_config_file
+
+    return parse_grid(read_config_file(config), config)
+
+
+def _check_grid(config, grid, path, profile):
+    """Raise ValueError unless the anchors of `config` fit the network that `path` holds."""
+    number, wanted = grid["anchor_params"].num_anchors(), profile.anchors.num_anchors()
+    if number != wanted:
+        raise ValueError(
+            f"{config}: {number} anchors a cell, but {path} was trained with {wanted}; "
+            "give the --config of its training, or leave it out"
+        )
+    levels = tuple(grid["pyramid_levels"] or profile.levels)
+    sizes = grid["anchor_params"].sizes
+    if levels != profile.levels or len(sizes) != len(levels):
+        raise ValueError(
+            f"{config}: {len(sizes)} anchor sizes on levels {levels}, but {path} has levels "
+            f"{profile.levels}; give the --config of its training, or leave it out"
+        )
+
+
+def check_new_file(path, option):
+    """Raise ValueError where the file that `option` names could not be written later."""
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{option} {path}: is a folder; name a file")
+    if not path.parent.is_dir():
+        raise ValueError(f"{option} {path}: there is no folder {path.parent}; make it first")

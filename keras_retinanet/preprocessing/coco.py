@@ -1,0 +1,85 @@
+"""A dataset in COCO's format: one JSON file, and a folder of pictures."""
+
+from pathlib import Path
+
+import numpy as np
+
+from keras_retinanet.preprocessing.coco_file import read_coco_file
+from keras_retinanet.preprocessing.samples import AnnotationError
+from keras_retinanet.preprocessing.table import TableGenerator, flat_notice, make_table
+
+MIN_SIDE = 1.0  # pixels; smaller boxes are slips of the pen, which 1.0 left out, too
+
+
+class CocoGenerator(TableGenerator):
+    """Pictures and boxes of a COCO set.
+
+    Labels number the categories by ascending id. Crowds are not objects, but regions to ignore.
+    `coco.dataset` is the file's content for pycocotools, untouched by what is left out here.
+
+    Args:
+        data_dir: has `annotations/instances_<set_name>.json`, and the pictures in
+            `images/<set_name>/` or `<set_name>/`.
+        set_name: such as "train2017".
+        annotation_file: the JSON file in place of that.
+        image_dir: folder of the pictures in place of that.
+        kwargs: options of `Generator`.
+
+    Raises:
+        AnnotationError: one line with file and entry.
+        ImageError: names the pictures that cannot be used.
+    """
+
+    def __init__(self, data_dir, set_name, annotation_file=None, image_dir=None, **kwargs):
+        self.data_dir = data_dir
+        self.set_name = set_name
+        path = annotation_file or Path(data_dir) / "annotations" / f"instances_{set_name}.json"
+        folder = image_dir or _image_folder(Path(data_dir), set_name)
+        self.coco = read_coco_file(path, folder)
+        self.image_ids = list(self.coco.image_ids)
+        self.coco_labels = dict(enumerate(self.coco.categories))  # {label: category id}
+        self.coco_labels_inverse = {key: label for label, key in self.coco_labels.items()}
+        names = self.coco.categories.values()
+        classes = [(name, label) for label, name in enumerate(names)]
+        super().__init__(_table(self.coco, self.coco_labels_inverse), classes, folder, path, **kwargs)
+
+    def forget(self, indices):
+        """Take pictures out of the dataset."""
+        super().forget(indices)
+        gone = set(indices)
+        self.image_ids = [key for place, key in enumerate(self.image_ids) if place not in gone]
+
+    def coco_label_to_label(self, coco_label):
+        """Return the label of a category id."""
+        return self.coco_labels_inverse[coco_label]
+
+    def coco_label_to_name(self, coco_label):
+        """Return the name of a category id."""
+        return self.coco.categories[coco_label]
+
+    def label_to_coco_label(self, label):
+        """Return the category id of a label."""
+        return self.coco_labels[int(label)]
+
+
+def _image_folder(data_dir, set_name):
+    places = [data_dir / "images" / set_name, data_dir / set_name]
+    for place in places:
+        if place.is_dir():
+            return place
+    raise AnnotationError(
+        f"{data_dir}: no folder of pictures. Put them into {places[0]} or {places[1]}"
+    )
+
+
+def _table(coco, labels):
+    sides = coco.boxes[:, 2:]
+    kept = (sides >= MIN_SIDE).all(axis=1)
+    first = coco.numbers[kept.argmin()] if len(kept) else None
+    notices = flat_notice(int((~kept).sum()), f"annotations[{first}] (below {MIN_SIDE:g} pixel)")
+    if coco.strays:
+        notices += (f"annotations of pictures that the file does not list: {coco.strays}",)
+    boxes = np.hstack([coco.boxes[:, :2], coco.boxes[:, :2] + sides])
+    kinds = np.array([labels[kind] for kind in coco.category_ids.tolist()], np.int32)
+    columns = (coco.pictures, boxes, kinds, coco.crowd)
+    return make_table(coco.file_names, *(column[kept] for column in columns), notices)

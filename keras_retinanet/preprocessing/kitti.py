@@ -1,0 +1,94 @@
+"""A dataset in KITTI's format: a text file of boxes for each picture."""
+
+import difflib
+from pathlib import Path
+
+from keras_retinanet.preprocessing.annotation_files import pixels, read_lines
+from keras_retinanet.preprocessing.csv_text import shown
+from keras_retinanet.preprocessing.samples import AnnotationError
+from keras_retinanet.preprocessing.table import ANY_CLASS, Rows, TableGenerator
+
+kitti_classes = {
+    name: label
+    for label, name in enumerate(
+        "Car Van Truck Pedestrian Person_sitting Cyclist Tram Misc".split()
+    )
+}
+
+DONT_CARE = "DontCare"  # marks regions that were not labelled; no class
+FIELDS = (15, 16)  # of a line; the last is a detector's score
+EXTENSIONS = (".png", ".jpg", ".jpeg")  # the first that is there
+_SIDES = {"left": 4, "top": 5, "right": 6, "bottom": 7}
+
+
+class KittiGenerator(TableGenerator):
+    """Pictures and boxes of a KITTI set, in the order of their names.
+
+    Args:
+        base_dir: has `<subset>/labels/*.txt` and `<subset>/images/<same name>.png`; KITTI's own
+            names `label_2` and `image_2` are understood, too.
+        subset: such as "train".
+        kwargs: options of `Generator`.
+
+    Raises:
+        AnnotationError: one line with file and line.
+        ImageError: names the pictures that cannot be used.
+    """
+
+    def __init__(self, base_dir, subset="train", **kwargs):
+        self.base_dir = base_dir
+        self.subset = subset
+        folder = Path(base_dir) / subset
+        labels = _folder(folder, ("labels", "label_2"))
+        images = _folder(folder, ("images", "image_2"))
+        files = sorted(labels.glob("*.txt"))
+        if not files:
+            raise AnnotationError(f"{labels}: there are no label files. Put them there as *.txt")
+        there = {path.name for path in images.iterdir()}
+        rows = Rows()
+        for picture, path in enumerate(files):
+            add_objects(rows, picture, path)
+        table = rows.table([_image_name(path.stem, there) for path in files])
+        super().__init__(table, kitti_classes, images, folder, **kwargs)
+
+
+def add_objects(rows, picture, path):
+    """Add the boxes of a label file to `rows`; regions of DontCare as regions to ignore."""
+    for line, text in read_lines(path):
+        fields, place = text.split(), f"{path}, line {line}:"
+        if len(fields) not in FIELDS:
+            raise AnnotationError(
+                f"{place} {len(fields)} fields in place of {FIELDS[0]}: type, truncated, "
+                "occluded, alpha, left, top, right, bottom and seven numbers in space"
+            )
+        box = [pixels(fields[at], f"{place} {side}") for side, at in _SIDES.items()]
+        label, ignored = _label(fields[0], place), fields[0] == DONT_CARE
+        rows.add(picture, box, label, ignored, f"{Path(path).name}, line {line}")
+
+
+def _label(name, place):
+    if name == DONT_CARE:
+        return ANY_CLASS
+    if name not in kitti_classes:
+        near = difflib.get_close_matches(name[:60], kitti_classes, n=1, cutoff=0.5)
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        raise AnnotationError(
+            f"{place} unknown type {shown(name)}. {hint}Types: {', '.join(kitti_classes)}, "
+            f"{DONT_CARE}"
+        )
+    return kitti_classes[name]
+
+
+def _folder(folder, names):
+    for name in names:
+        if (folder / name).is_dir():
+            return folder / name
+    raise AnnotationError(
+        f"{folder}: has no folder {names[0]!r}. Put the set's files into {folder / names[0]}"
+    )
+
+
+def _image_name(stem, there):
+    """Return the name of a label file's picture among the names `there`."""
+    names = [stem + extension for extension in EXTENSIONS]
+    return next((name for name in names if name in there), names[0])

@@ -1,0 +1,171 @@
+"""The base of the datasets whose annotations are read into a table when they are opened."""
+
+import warnings
+from array import array
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from keras_retinanet.preprocessing.generator import Generator
+from keras_retinanet.preprocessing.samples import AnnotationWarning, Samples
+
+ANY_CLASS = -1  # label of a region to ignore that belongs to no class
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a parser found.
+
+    Attributes:
+        samples: the pictures and their objects.
+        ignored: the same pictures and the regions in which nothing counts, neither as an object
+            nor as background: crowds and boxes left out on request; label `ANY_CLASS` or a class.
+        notices: a line each on what was accepted but should be known.
+    """
+
+    samples: Samples
+    ignored: Samples
+    notices: tuple = ()
+
+
+@dataclass
+class Rows:
+    """Boxes as a parser meets them; in arrays, since a list of a million takes 20 times as much.
+
+    Attributes:
+        flat: the places of the boxes without an area, which are left out.
+    """
+
+    pictures: array = field(default_factory=lambda: array("q"))
+    boxes: array = field(default_factory=lambda: array("d"))
+    labels: array = field(default_factory=lambda: array("i"))
+    ignored: array = field(default_factory=lambda: array("b"))
+    flat: list = field(default_factory=list)
+
+    def add(self, picture, box, label, ignored, place):
+        """Add a box (x1, y1, x2, y2) of a picture; `place` is file and place of it."""
+        if box[2] <= box[0] or box[3] <= box[1]:
+            self.flat.append(place)
+            return
+        self.pictures.append(picture)
+        self.boxes.extend(box)
+        self.labels.append(label)
+        self.ignored.append(ignored)
+
+    def table(self, paths):
+        """Return the Table of all boxes on the pictures `paths`."""
+        columns = (self.pictures, np.reshape(self.boxes, (-1, 4)), self.labels)
+        notices = flat_notice(len(self.flat), self.flat[0]) if self.flat else ()
+        return make_table(paths, *columns, self.ignored, notices)
+
+
+def flat_notice(count, first):
+    """Return the notices about `count` boxes without an area, the first at a place."""
+    return (f"boxes without an area are left out: {count}, the first in {first}",) if count else ()
+
+
+def make_table(paths, pictures, boxes, labels, ignored, notices=()):
+    """Return the Table of columns of one length [T], which may be in any order of pictures."""
+    ignored = np.asarray(ignored, bool)
+    columns = [np.asarray(pictures), np.asarray(boxes).reshape(-1, 4), np.asarray(labels)]
+    objects = Samples.from_rows(paths, *(column[~ignored] for column in columns))
+    objects, dropped = objects.without_duplicates()
+    if dropped:
+        notices = (*notices, f"repeated boxes are left out: {dropped}")
+    return Table(objects, Samples.from_rows(paths, *(c[ignored] for c in columns)), tuple(notices))
+
+
+class TableGenerator(Generator):
+    """A dataset of a Table.
+
+    Args:
+        table: Table; the names of its pictures are relative to `image_folder`.
+        classes: {name: label} or, where names repeat, [(name, label)]: the first then has it.
+        image_folder: folder of the pictures.
+        source: what messages call the dataset.
+        kwargs: options of `Generator`.
+    """
+
+    def __init__(self, table, classes, image_folder, source, **kwargs):
+        pairs = list(classes.items() if hasattr(classes, "items") else classes)
+        self.classes = dict(reversed(pairs))
+        self.labels = {label: name for name, label in pairs}
+        self.samples, self.ignored = table.samples, table.ignored
+        self.image_folder = str(image_folder)
+        self.source = str(source)
+        for notice in table.notices:
+            self.notify(notice)
+        super().__init__(**kwargs)
+        if self.image_sizes is not None:
+            self.fit_boxes()
+
+    def notify(self, notice):
+        """Warn of what was mended or left out."""
+        warnings.warn(f"{self.source}: {notice}", AnnotationWarning, stacklevel=4)
+
+    def fit_boxes(self):
+        """Clip the boxes to their pictures, whose sizes are known now."""
+        self.samples, clipped, dropped = self.samples.inside(self.image_sizes)
+        self.ignored, _, _ = self.ignored.inside(self.image_sizes)
+        if clipped:
+            self.notify(f"{clipped} boxes reach outside their pictures and are clipped")
+        if dropped:
+            self.notify(f"{dropped} boxes lie wholly outside their pictures and are left out")
+
+    def leave_out(self, broken):
+        """Forget pictures that are broken before the first batch; later ones keep their place."""
+        super().leave_out(broken)
+        if not hasattr(self, "groups"):
+            self.forget(list(broken))
+            self.broken = {}
+
+    def forget(self, indices):
+        """Take pictures out of the dataset."""
+        self.samples = self.samples.without_pictures(indices)
+        self.ignored = self.ignored.without_pictures(indices)
+        self.image_sizes = np.delete(self.image_sizes, indices, axis=0)
+
+    @property
+    def image_names(self):
+        """The pictures as the annotations name them."""
+        return self.samples.paths
+
+    def size(self):
+        """Return the number of pictures."""
+        return len(self.samples.paths)
+
+    def num_classes(self):
+        """Return the largest label + 1."""
+        return max(self.labels) + 1
+
+    def has_label(self, label):
+        """Return whether a class has this label."""
+        return label in self.labels
+
+    def has_name(self, name):
+        """Return whether there is a class of this name."""
+        return name in self.classes
+
+    def name_to_label(self, name):
+        """Return the label of a class."""
+        return self.classes[name]
+
+    def label_to_name(self, label):
+        """Return the name of a label's class."""
+        return self.labels[label]
+
+    def image_path(self, image_index):
+        """Return the picture's file."""
+        return str(Path(self.image_folder) / self.samples.paths[image_index])
+
+    def load_annotations(self, image_index):
+        """Return {"labels": [M] int32, "bboxes": [M, 4] float64} of a picture."""
+        return self.samples.annotations(image_index)
+
+    def load_ignored(self, image_index):
+        """Return the regions of a picture in which nothing counts, in the same form.
+
+        They are not among `load_annotations`; a label is a class's or `ANY_CLASS`.
+        """
+        return self.ignored.annotations(image_index)

@@ -1,0 +1,64 @@
+"""The profile keeps what it is given and survives JSON."""
+
+import dataclasses
+import json
+
+import pytest
+
+from keras_retinanet.utils.anchors import AnchorParameters
+from keras_retinanet.utils.profile import Profile
+
+OTHER = Profile(
+    backbone="mobilenet128_0.25",
+    classes=("cat", "", "dog"),
+    preprocessing="tf",
+    image_min_side=400,
+    image_max_side=600,
+    resize=False,
+    anchors=AnchorParameters((16, 40), (8, 16), (1,), (1, 1.5)),
+    levels=(3, 4),
+    box_mean=(0.1, 0.2, 0.3, 0.4),
+    box_std=(1.0, 2.0, 3.0, 4.0),
+    score_threshold=0.2,
+    nms_threshold=0.6,
+    max_detections=10,
+    candidates=1000,
+    nms=False,
+    class_specific_filter=False,
+    pyramid_features=64,
+    head_features=32,
+    head_layers=2,
+)
+
+
+def test_every_field_of_the_test_profile_differs_from_its_default():
+    for field in dataclasses.fields(Profile):
+        assert getattr(OTHER, field.name) != getattr(Profile(), field.name), field.name
+
+
+@pytest.mark.parametrize("profile", [Profile(), OTHER], ids=["default", "other"])
+def test_profiles_survive_json(profile):
+    assert Profile.from_dict(json.loads(json.dumps(profile.to_dict()))) == profile
+
+
+def test_the_default_is_1_0():
+    profile = Profile()
+    assert (profile.backbone, profile.preprocessing) == ("resnet50", "caffe")
+    assert (profile.image_min_side, profile.image_max_side) == (800, 1333)
+    assert profile.levels == (3, 4, 5, 6, 7)
+    assert profile.box_std == (0.2, 0.2, 0.2, 0.2)
+    assert (profile.score_threshold, profile.nms_threshold) == (0.05, 0.5)
+    assert (profile.max_detections, profile.candidates) == (300, None)
+
+
+def test_keys_of_later_versions_are_left_out():
+    assert Profile.from_dict({**OTHER.to_dict(), "colour_of_the_sky": "blue"}) == OTHER
+
+
+def test_the_number_of_classes_counts_labels_without_name():
+    assert OTHER.num_classes == 3
+
+
+def test_levels_and_anchor_sizes_must_be_as_many():
+    with pytest.raises(ValueError, match=r"levels \(3, 4, 5\) need 3 anchor sizes"):
+        Profile(levels=(3, 4, 5))

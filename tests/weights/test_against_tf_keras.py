@@ -1,0 +1,103 @@
+"""Files that Keras 2 itself wrote give the same outputs here as there.
+
+Needs tf_keras beside TensorFlow (`pip install --no-deps tf_keras==2.21.0`).
+"""
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+
+from keras_retinanet import models
+from keras_retinanet.models.snapshot import profile_of
+from keras_retinanet.utils.anchors import AnchorParameters
+
+pytestmark = [
+    pytest.mark.heavy,
+    pytest.mark.filterwarnings("ignore"),  # Keras 2's own
+    pytest.mark.skipif(
+        importlib.util.find_spec("tf_keras") is None,
+        reason="tf_keras is not installed: pip install --no-deps tf_keras==2.21.0",
+    ),
+]
+CASES = [
+    pytest.param("mobilenet", {"alpha": 0.25}, "mobilenet224_0.25", "tf", id="mobilenet 0.25"),
+    pytest.param("mobilenet", {"alpha": 0.75}, "mobilenet224_0.75", "tf", id="mobilenet 0.75"),
+    pytest.param("resnet50", {}, "resnet50", "caffe", id="resnet50, keras-resnet 0.1"),
+    pytest.param("resnet50", {"conv1_padding": "same"}, "resnet50", "caffe", id="resnet50, 0.2"),
+    pytest.param("densenet121", {}, "densenet121", "tf", id="densenet121"),
+    pytest.param("vgg16", {}, "vgg16", "caffe", id="vgg16"),
+]
+SIZES = [(97, 131), (128, 192), (224, 161)]
+ANCHORS = AnchorParameters((20, 40, 80, 160, 320), (8, 16, 32, 64, 128), (0.5, 1, 2), (1, 1.25))
+
+
+def old():
+    from tests.weights import keras2_retinanet
+
+    return keras2_retinanet
+
+
+def images(size):
+    return np.random.default_rng(3).normal(0, 1, (1, *size, 3)).astype("float32")
+
+
+def relative_difference(found, truth):
+    found, truth = np.asarray(found), np.asarray(truth)
+    assert found.shape == truth.shape
+    return float(np.abs(found - truth).max() / np.abs(truth).max())
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["whole model", "weights only"])
+@pytest.mark.parametrize(("backbone", "options", "name", "mode"), CASES)
+def test_a_training_model_of_keras_2_gives_its_outputs(
+    backbone, options, name, mode, whole, tmp_path, capsys
+):
+    theirs = old().randomise(old().retinanet(backbone, 3, **options))
+    theirs.compile(optimizer="adam", loss=["mse", "mse"])
+    path = tmp_path / "model.h5"
+    theirs.save(path) if whole else theirs.save_weights(path)
+    ours = models.load_model(path)
+    profile = profile_of(ours)
+    assert (profile.backbone, profile.preprocessing) == (name, mode)
+    assert profile.num_classes == 3
+    assert (profile.pyramid_features, profile.head_features) == (32, 24)
+    differences = [
+        relative_difference(found, truth)
+        for size in SIZES
+        for found, truth in zip(
+            ours.predict_on_batch(images(size)), theirs.predict_on_batch(images(size)), strict=True
+        )
+    ]
+    with capsys.disabled():
+        print(json.dumps({"model": name, "whole": whole, "largest": max(differences)}))
+    assert max(differences) <= 1e-4
+
+
+@pytest.mark.parametrize("backbone", ["mobilenet", "resnet50"])
+def test_an_inference_model_of_keras_2_gives_its_detections(backbone, tmp_path, capsys):
+    network = old().randomise(old().retinanet(backbone, 2, num_anchors=6))
+    theirs = old().inference_model(
+        network, ANCHORS, score_threshold=0.6, nms_threshold=0.4, max_detections=50
+    )
+    theirs.save(path := tmp_path / "inference.h5")
+    ours = models.load_model(path)
+    profile = profile_of(ours)
+    assert profile.anchors == AnchorParameters(
+        ANCHORS.sizes, ANCHORS.strides, ANCHORS.ratios, np.float32(ANCHORS.scales)
+    )
+    assert (profile.score_threshold, profile.nms_threshold) == (0.6, 0.4)
+    differences = []
+    for size in SIZES:
+        boxes, scores, labels = ours.predict_on_batch(images(size))
+        their_boxes, their_scores, their_labels = theirs.predict_on_batch(images(size))
+        assert (scores > 0).sum() == (their_scores > 0).sum() >= 20
+        assert np.array_equal(labels, their_labels)
+        differences += [
+            relative_difference(boxes, their_boxes),
+            relative_difference(scores, their_scores),
+        ]
+    with capsys.disabled():
+        print(json.dumps({"inference": backbone, "largest": max(differences)}))
+    assert max(differences) <= 1e-4
