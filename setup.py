@@ -46,7 +46,8 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            f"{command} = keras_retinanet.bin.{module}:console" for command, module in COMMANDS.items()
+            f"{command} = keras_retinanet.bin.{module}:console"
+            for command, module in COMMANDS.items()
         ]
     },
 )

@@ -151,8 +151,8 @@ def test_the_training_form_equals_the_dense_closure():
 
 @pytest.mark.parametrize("name", losses.CLASSIFICATION_LOSSES)
 def test_gradients_of_every_batch_loss_are_finite_at_100_and_0_where_ignored(name):
-    logits, labels, state = random_batch(images=1)
-    logits[0, ::2], logits[0, 1::2] = 100, -100
+    logits, labels, state = random_batch()
+    logits[:, ::2], logits[:, 1::2] = 100, -100
 
     def loss(x):
         function = losses.CLASSIFICATION_LOSSES[name].function
@@ -181,7 +181,7 @@ def test_the_focal_gradient_of_a_batch_equals_the_closed_form():
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize("name", losses.CLASSIFICATION_LOSSES)
 def test_losses_of_low_precision_logits_are_computed_in_float32(name, dtype):
-    logits, labels, state = random_batch(anchors=2000)
+    logits, labels, state = random_batch()
     low = ops.cast(ops.convert_to_tensor(logits), dtype)
     rounded = array(ops.cast(low, "float32"))
     function = losses.CLASSIFICATION_LOSSES[name].function
@@ -226,7 +226,7 @@ def test_mining_of_ties_keeps_exactly_as_many_as_wanted():
 
 
 def test_mining_equals_sorting_in_loops():
-    logits, labels, state = random_batch(seed=3, anchors=60)
+    logits, labels, state = random_batch(seed=3)
     hardness = np.array(
         [
             [sum(map(lambda x: reference.cross_entropy(float(x), -1), row)) for row in image]

@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 import traceback
+import warnings
 from pathlib import Path
 
 PACKAGE = str(Path(__file__).resolve().parents[1])
@@ -50,13 +51,21 @@ class Parser(argparse.ArgumentParser):
 
     def parse_args(self, args=None, namespace=None):
         """Parse, and say of an unknown option which known ones are near."""
-        parsed, rest = self.parse_known_args(args, namespace)
+        words = list(sys.argv[1:] if args is None else args)
+        known = self.known_options()
+        # before all else: the value of an unknown option would pass for the dataset word
+        for word in words[: words.index("--")] if "--" in words else words:
+            if word.startswith("--") and word.split("=")[0] not in known:
+                self._refuse(word)
+        parsed, rest = self.parse_known_args(words, namespace)
         if rest:
-            word = next((item for item in rest if item.startswith("-")), rest[0])
-            near = difflib.get_close_matches(word.split("=")[0], self.known_options(), n=3)
-            hint = f"; did you mean {', '.join(near)}" if near and word.startswith("-") else ""
-            self.error(f"unrecognised argument {word!r}{hint}")
+            self._refuse(next((item for item in rest if item.startswith("-")), rest[0]))
         return parsed
+
+    def _refuse(self, word):
+        near = difflib.get_close_matches(word.split("=")[0], self.known_options(), n=3)
+        hint = f"; did you mean {', '.join(near)}" if near and word.startswith("-") else ""
+        self.error(f"unrecognised argument {word!r}{hint}")
 
 
 def add_everywhere(parsers, add):
@@ -155,8 +164,20 @@ def import_keras():
     return keras
 
 
+def _notice_format(prog, otherwise):
+    """Return a `warnings.formatwarning` that gives the package's own warnings one line."""
+
+    def format_warning(message, category, *place):
+        if category.__module__.startswith("keras_retinanet"):
+            return f"{prog}: {' '.join(str(message).split())}\n"
+        return otherwise(message, category, *place)
+
+    return format_warning
+
+
 def run(main, prog):
     """Run a command and return its exit code."""
+    warnings.formatwarning = _notice_format(prog, warnings.formatwarning)
     try:
         main()
     except KeyboardInterrupt:

@@ -1,8 +1,6 @@
 """The model that a command line names: its options, its network, its detector."""
 
 from dataclasses import replace
-from pathlib import Path
-
 from keras_retinanet.bin.console import import_keras
 
 
@@ -77,12 +75,3 @@ def _check_grid(config, grid, path, profile):
             f"{config}: {len(sizes)} anchor sizes on levels {levels}, but {path} has levels "
             f"{profile.levels}; give the --config of its training, or leave it out"
         )
-
-
-def check_new_file(path, option):
-    """Raise ValueError where the file that `option` names could not be written later."""
-    path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"{option} {path}: is a folder; name a file")
-    if not path.parent.is_dir():
-        raise ValueError(f"{option} {path}: there is no folder {path.parent}; make it first")

@@ -1,4 +1,4 @@
-"""Functions of keras-retinanet 1.0's bin.train that scripts import and the command needs no more."""
+"""Functions of 1.0's bin.train that scripts import and the command needs no more."""
 
 from pathlib import Path
 

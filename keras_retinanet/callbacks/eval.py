@@ -5,7 +5,7 @@ import keras
 from keras_retinanet.callbacks.common import ScalarWriter
 from keras_retinanet.evaluation import (
     average_precisions,
-    coco_metrics,
+    coco_metrics_of,
     detect_dataset,
     labels_of,
     mean_ap,
@@ -95,7 +95,7 @@ class Evaluate(keras.callbacks.Callback):
         self.mean_ap = mean(self.average_precisions)
         scalars = {"mAP": self.mean_ap}
         if self.coco:
-            metrics = coco_metrics(truths, detections)
+            metrics = coco_metrics_of(self.generator, detections)
             scalars |= {"AP": metrics["AP"], "AP50": metrics["AP50"]}
         return scalars
 

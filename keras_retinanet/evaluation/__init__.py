@@ -6,6 +6,7 @@ from keras_retinanet.evaluation.average_precision import (
     weighted_mean_ap,
 )
 from keras_retinanet.evaluation.coco import coco_metrics
+from keras_retinanet.evaluation.coco_files import coco_metrics_of
 from keras_retinanet.evaluation.detect import Detections, detect_dataset
 from keras_retinanet.evaluation.truths import Truths, labels_of, truths_of
 
@@ -14,6 +15,7 @@ __all__ = [
     "Truths",
     "average_precisions",
     "coco_metrics",
+    "coco_metrics_of",
     "detect_dataset",
     "evaluate",
     "labels_of",

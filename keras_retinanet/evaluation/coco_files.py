@@ -7,7 +7,7 @@ import numpy as np
 from keras_retinanet.evaluation.coco import coco_dataset, coco_stats
 from keras_retinanet.evaluation.detect import detect_dataset
 from keras_retinanet.evaluation.results import coco_results, write_results_json
-from keras_retinanet.evaluation.truths import truths_of
+from keras_retinanet.evaluation.truths import truths_with_ignored
 
 
 def evaluate_coco(generator, model, threshold=0.05, folder="."):
@@ -24,9 +24,10 @@ def measure_coco(generator, model, threshold=0.05, folder="."):
 
     A generator of a COCO dataset has `image_ids`, `label_to_coco_label` and perhaps `coco`, the
     pycocotools object of its annotation file, whose crowds and areas are then used; others are
-    measured with their own labels and boxes. Where there is a `set_name`, the detections and the
-    ids of the images go to `<set_name>_bbox_results.json` and
-    `<set_name>_processed_image_ids.json`, if there are any detections.
+    measured with their own labels and boxes, and their regions to ignore as crowds. Where there
+    is a `set_name`, the detections and the ids of the images go to
+    `<set_name>_bbox_results.json` and `<set_name>_processed_image_ids.json`, if there are any
+    detections.
 
     Args:
         generator: any `preprocessing.generator.Generator`.
@@ -36,14 +37,28 @@ def measure_coco(generator, model, threshold=0.05, folder="."):
         folder: where the files go.
     """
     detections, _ = detect_dataset(generator, model, threshold, max_detections=None)
-    image_ids = list(getattr(generator, "image_ids", range(generator.size())))
-    category_ids = getattr(generator, "label_to_coco_label", int)
-    dataset = getattr(getattr(generator, "coco", None), "dataset", None)
-    if not dataset:
-        dataset = coco_dataset(truths_of(generator), image_ids, category_ids)
-    results = coco_results(detections, image_ids, category_ids)
+    dataset, results, image_ids = _in_coco_form(generator, detections)
     if results and hasattr(generator, "set_name"):
         start = Path(folder) / str(generator.set_name)
         write_results_json(f"{start}_bbox_results.json", results, indent=4)
         write_results_json(f"{start}_processed_image_ids.json", image_ids, indent=4)
     return coco_stats(dataset, results, image_ids), len(results)
+
+
+def coco_metrics_of(generator, detections):
+    """Return the twelve numbers of `detections`, one `Detections` for each image of `generator`.
+
+    What the dataset says beyond boxes counts, as in `measure_coco`: a COCO file's crowds and
+    areas, other formats' regions to ignore.
+    """
+    return coco_stats(*_in_coco_form(generator, detections))
+
+
+def _in_coco_form(generator, detections):
+    """Return the contents of an annotation file and of a results file, and the image ids."""
+    image_ids = list(getattr(generator, "image_ids", range(generator.size())))
+    category_ids = getattr(generator, "label_to_coco_label", int)
+    dataset = getattr(getattr(generator, "coco", None), "dataset", None)
+    if not dataset:
+        dataset = coco_dataset(truths_with_ignored(generator), image_ids, category_ids)
+    return dataset, coco_results(detections, image_ids, category_ids), image_ids

@@ -28,6 +28,36 @@ def truths_of(generator):
     return [_truths_of_image(generator, index) for index in range(generator.size())]
 
 
+def truths_with_ignored(generator):
+    """Return `truths_of` with the dataset's regions to ignore as crowds, if it has any.
+
+    They come from `load_ignored(index)`, {"labels": [I], "bboxes": [I, 4]}; a label below 0 means
+    every class.
+    """
+    truths = truths_of(generator)
+    if not hasattr(generator, "load_ignored"):
+        return truths
+    labels = np.array(labels_of(generator, truths), np.int64)
+    return [
+        _with_crowds(truth, generator.load_ignored(index), labels)
+        for index, truth in enumerate(truths)
+    ]
+
+
+def _with_crowds(truth, ignored, labels):
+    every = ignored["labels"] < 0
+    boxes = [
+        truth.boxes,
+        ignored["bboxes"][~every],
+        ignored["bboxes"][every].repeat(len(labels), 0),
+    ]
+    kinds = [truth.labels, ignored["labels"][~every], np.tile(labels, every.sum())]
+    count = sum(map(len, kinds))
+    return Truths(
+        np.concatenate(boxes), np.concatenate(kinds), np.arange(count) >= len(truth.labels)
+    )
+
+
 def _truths_of_image(generator, index):
     annotations = generator.load_annotations(index)
     boxes = np.asarray(annotations["bboxes"], dtype=np.float64).reshape(-1, 4)

@@ -20,7 +20,7 @@ def _fixed_pairs(scores, threshold, limit):
     """Return at most `limit` best pairs above `threshold`, padded; shapes are static."""
     anchors, classes = scores.shape
     best = ops.max(scores, axis=1)
-    rows = ops.top_k(best, min(anchors, limit))[1]
+    rows = ops.sort(ops.top_k(best, min(anchors, limit))[1])  # in order: ties as elsewhere
     kept = ops.take(scores, rows, axis=0)  # [n, K]: pairs of the best n lie in n best anchors
     flat = ops.reshape(kept, (-1,))
     values, index = ops.top_k(flat, min(flat.shape[0], limit))

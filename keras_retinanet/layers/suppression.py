@@ -14,6 +14,15 @@ from keras_retinanet.utils import boxes as geometry
 LARGEST_OFFSET = 2.0**15
 
 
+def with_corners_in_order(boxes):
+    """Return `boxes` [M, 4] with x1 <= x2 and y1 <= y2, as `tf.image` reads them.
+
+    A wild delta may decode a right side left of the left one.
+    """
+    first, second = boxes[:, :2], boxes[:, 2:]
+    return ops.concatenate([ops.minimum(first, second), ops.maximum(first, second)], axis=-1)
+
+
 def greedy(boxes, labels, valid, limit, threshold):
     """Return the indices int32 [limit] of the candidates that stay.
 
@@ -89,6 +98,7 @@ def suppress(boxes, scores, labels, valid, limit, threshold, num_classes):
         valid: bool [M].
         limit, threshold: see `greedy`.
     """
+    boxes = with_corners_in_order(boxes)
     if keras.backend.backend() == "tensorflow":
         return _tensorflow(boxes, scores, labels, valid, limit, threshold, num_classes)
     return greedy(boxes, labels, valid, limit, threshold)

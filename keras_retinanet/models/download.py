@@ -1,6 +1,7 @@
 """Fetching pretrained weights, or saying soon and plainly that they cannot be fetched."""
 
 import threading
+from http.client import HTTPException
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -13,6 +14,10 @@ class DownloadError(ValueError):
     """Weights that cannot be fetched, with the place where the file would be looked for."""
 
 
+def _one_line(reason):
+    return (str(reason).strip().splitlines() or [type(reason).__name__])[0]
+
+
 def _reachable(url):
     """Return why `url` does not answer within `PATIENCE`, or None."""
     answer = ["no answer"]
@@ -22,13 +27,20 @@ def _reachable(url):
             request = Request(url, method="HEAD")
             with urlopen(request, timeout=PATIENCE):
                 answer[0] = None
-        except OSError as error:
-            answer[0] = str(getattr(error, "reason", error))
+        except (OSError, HTTPException) as error:
+            answer[0] = _one_line(getattr(error, "reason", error))
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(PATIENCE)
     return answer[0]
+
+
+def _failure(url, path, reason):
+    return DownloadError(
+        f"cannot fetch {url} ({reason}). Put that file at {path}, or name another with "
+        "--backbone-weights FILE, or start from random weights with --no-weights."
+    )
 
 
 def fetch(url):
@@ -42,8 +54,8 @@ def fetch(url):
     if path.is_file() and path.stat().st_size:
         return str(path)
     if reason := _reachable(url):
-        raise DownloadError(
-            f"cannot fetch {url} ({reason}). Put that file at {path}, or name another with "
-            "--backbone-weights FILE, or start from random weights with --no-weights."
-        )
-    return keras.utils.get_file(name, url, cache_subdir="models")
+        raise _failure(url, path, reason)
+    try:
+        return keras.utils.get_file(name, url, cache_subdir="models")
+    except Exception as error:  # Keras raises no narrower one
+        raise _failure(url, path, _one_line(error)) from error

@@ -50,7 +50,9 @@ def with_lower_rate(base, paths, factor):
 
     class LowerRate(base):
         def update_step(self, gradient, variable, learning_rate):
-            if variable.path in paths:
+            # TensorFlow hands over its own variable, which has no path
+            own = self._trainable_variables[self._get_variable_index(variable)]
+            if own.path in paths:
                 learning_rate = learning_rate * factor
             super().update_step(gradient, variable, learning_rate)
 

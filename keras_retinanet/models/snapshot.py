@@ -57,6 +57,15 @@ def written_aside(path):
         aside.unlink(missing_ok=True)
 
 
+def facts_of(model, profile=None):
+    """Return what is stored beside a model: package, version and profile, as JSON values."""
+    return {
+        "package": "keras-retinanet",
+        "version": __version__,
+        "profile": (profile or profile_of(model)).to_dict(),
+    }
+
+
 def save_snapshot(model, path, profile=None, extra=None):
     """Write `model` to `path` (.keras) with its profile, atomically.
 
@@ -69,12 +78,7 @@ def save_snapshot(model, path, profile=None, extra=None):
     Raises:
         OSError: the file could not be written; what was there before is untouched.
     """
-    facts = {
-        "package": "keras-retinanet",
-        "version": __version__,
-        "profile": (profile or profile_of(model)).to_dict(),
-        **(extra or {}),
-    }
+    facts = facts_of(model, profile) | (extra or {})
     with written_aside(path) as aside:
         model.save(aside)
         with zipfile.ZipFile(aside, "a", zipfile.ZIP_DEFLATED) as archive:

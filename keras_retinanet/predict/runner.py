@@ -39,15 +39,33 @@ def _tensorflow_function(detector, freeze):
 
     channels = detector.inputs[0].shape[-1]
     signature = tf.TensorSpec((None, None, None, channels), tf.float32)
+    detect = _with_frozen_network(detector, signature) if freeze else detector
 
     @tf.function(input_signature=[signature], autograph=False)
     def predict(images):
-        return list(detector(images, training=False))
+        return list(detect(images, training=False))
 
-    if not freeze:
-        return lambda images: predict(tf.convert_to_tensor(images, tf.float32))
-    frozen = freeze_function(predict.get_concrete_function())
-    return lambda images: frozen(tf.convert_to_tensor(images, tf.float32))
+    return lambda images: predict(tf.convert_to_tensor(images, tf.float32))
+
+
+def _with_frozen_network(detector, signature):
+    """Return f(images, training) that is `detector`, all below its last layer frozen.
+
+    The last layer stays outside, because freezing gives loops, such as those of NMS, the same
+    names in every graph, and TensorFlow takes a name only once: a second frozen detector in the
+    process would fail and break the first.
+    """
+    import tensorflow as tf
+
+    last = detector.get_layer("filtered_detections")
+    below = keras.Model(detector.inputs, last.input)
+
+    @tf.function(input_signature=[signature], autograph=False)
+    def network(images):
+        return below(images, training=False)
+
+    frozen = freeze_function(network.get_concrete_function())
+    return lambda images, training: last(frozen(images))
 
 
 def freeze_function(concrete):
@@ -56,5 +74,5 @@ def freeze_function(concrete):
         convert_variables_to_constants_v2,
     )
 
-    # lower_control_flow=False: a lowered NMS condition would no longer convert or nest
+    # lower_control_flow=False: a lowered condition would no longer convert or nest
     return convert_variables_to_constants_v2(concrete, lower_control_flow=False)

@@ -6,6 +6,7 @@ lines, names the line.
 
 import json
 import os
+import re
 from pathlib import Path
 from xml.etree.ElementTree import TreeBuilder
 from xml.parsers import expat
@@ -13,6 +14,8 @@ from xml.parsers import expat
 from keras_retinanet.preprocessing.csv_reader import MAX_COORDINATE
 from keras_retinanet.preprocessing.csv_text import shown
 from keras_retinanet.preprocessing.samples import AnnotationError
+
+_SEPARATORS = {"/", "\\"}
 
 
 def read_content(path):
@@ -106,9 +109,10 @@ def check_name(name, folder, place):
     """
     if not isinstance(name, str) or not name.strip() or min(name) < " ":  # a control character
         raise AnnotationError(f"{place}: {shown(str(name))} is not the name of a picture")
-    root = os.path.abspath(folder)
-    joined = os.path.normpath(os.path.join(root, name))
-    if ".." in Path(name).parts or not joined.startswith(root.rstrip(os.sep) + os.sep):
+    if name not in (".", "..") and not _SEPARATORS & set(name):
+        return name
+    root = Path(os.path.normpath(Path(folder).absolute()))
+    if ".." in re.split(r"[/\\]", name) or not root < root / name:
         raise AnnotationError(
             f"{place}: {shown(name)} leads out of the folder of the pictures, {folder}. Put the "
             "picture there and name it relative to that folder"

@@ -41,7 +41,9 @@ class CocoGenerator(TableGenerator):
         self.coco_labels_inverse = {key: label for label, key in self.coco_labels.items()}
         names = self.coco.categories.values()
         classes = [(name, label) for label, name in enumerate(names)]
-        super().__init__(_table(self.coco, self.coco_labels_inverse), classes, folder, path, **kwargs)
+        super().__init__(
+            _table(self.coco, self.coco_labels_inverse), classes, folder, path, **kwargs
+        )
 
     def forget(self, indices):
         """Take pictures out of the dataset."""

@@ -87,7 +87,9 @@ def read_coco_file(path, image_folder):
     )
     names = _file_names(path, images, image_folder)
     kinds = _categories(path, categories)
-    return CocoFile(tuple(names), tuple(names.values()), kinds, *_boxes(path, annotations, names, kinds))
+    return CocoFile(
+        tuple(names), tuple(names.values()), kinds, *_boxes(path, annotations, names, kinds)
+    )
 
 
 def _entries(path, content, key):

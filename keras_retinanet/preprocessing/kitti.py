@@ -9,10 +9,14 @@ from keras_retinanet.preprocessing.samples import AnnotationError
 from keras_retinanet.preprocessing.table import ANY_CLASS, Rows, TableGenerator
 
 kitti_classes = {
-    name: label
-    for label, name in enumerate(
-        "Car Van Truck Pedestrian Person_sitting Cyclist Tram Misc".split()
-    )
+    "Car": 0,
+    "Van": 1,
+    "Truck": 2,
+    "Pedestrian": 3,
+    "Person_sitting": 4,
+    "Cyclist": 5,
+    "Tram": 6,
+    "Misc": 7,
 }
 
 DONT_CARE = "DontCare"  # marks regions that were not labelled; no class

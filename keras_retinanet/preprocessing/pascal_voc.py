@@ -9,11 +9,26 @@ from keras_retinanet.preprocessing.samples import AnnotationError
 from keras_retinanet.preprocessing.table import Rows, TableGenerator
 
 voc_classes = {
-    name: label
-    for label, name in enumerate(
-        "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike "
-        "person pottedplant sheep sofa train tvmonitor".split()
-    )
+    "aeroplane": 0,
+    "bicycle": 1,
+    "bird": 2,
+    "boat": 3,
+    "bottle": 4,
+    "bus": 5,
+    "car": 6,
+    "cat": 7,
+    "chair": 8,
+    "cow": 9,
+    "diningtable": 10,
+    "dog": 11,
+    "horse": 12,
+    "motorbike": 13,
+    "person": 14,
+    "pottedplant": 15,
+    "sheep": 16,
+    "sofa": 17,
+    "train": 18,
+    "tvmonitor": 19,
 }
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")

@@ -89,8 +89,9 @@ class TableGenerator(Generator):
 
     def __init__(self, table, classes, image_folder, source, **kwargs):
         pairs = list(classes.items() if hasattr(classes, "items") else classes)
-        self.classes = dict(reversed(pairs))
         self.labels = {label: name for name, label in pairs}
+        self.classes = {name: label for name, label in reversed(pairs)}
+        self.classes = {name: self.classes[name] for name, _ in pairs}  # in the given order
         self.samples, self.ignored = table.samples, table.ignored
         self.image_folder = str(image_folder)
         self.source = str(source)

@@ -99,19 +99,22 @@ def guess_shapes(image_shape, pyramid_levels):
 
 
 def layer_shapes(image_shape, model):
-    """Return the shape of every layer's first output for one image of `image_shape`."""
+    """Return {layer name: output shape} of `model` for one image of `image_shape`.
+
+    Left out are nested models and layers that are called more than once.
+    """
     import keras
 
     inputs = keras.KerasTensor((1, *image_shape), dtype=model.inputs[0].dtype)
-    probe = keras.Model(model.inputs, [layer.output for layer in _single_output_layers(model)])
-    shapes = [tensor.shape for tensor in probe.compute_output_spec(inputs)]
-    names = [layer.name for layer in _single_output_layers(model)]
-    return dict(zip(names, shapes, strict=True))
+    known = [layer for layer in model.layers if not isinstance(layer, keras.Model)]
+    outputs = {layer.name: layer.output for layer in _with_one_output(known)}
+    probe = keras.Model(model.inputs, outputs)
+    return {name: tensor.shape for name, tensor in probe.compute_output_spec(inputs).items()}
 
 
-def _single_output_layers(model):
+def _with_one_output(layers):
     found = []
-    for layer in model.layers:
+    for layer in layers:
         try:
             if not isinstance(layer.output, (list, tuple, dict)):
                 found.append(layer)

@@ -4,6 +4,7 @@ Nothing has to be told. A file is loaded whole or not at all: every layer's name
 arithmetic is compared before the first array is set.
 """
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -134,12 +135,19 @@ def load_fizyr(path, backbone_name=None, anchor_params=None):
     try:
         layers = configured_layers(read_model_config(path))
         network = _build(path, weights, layers, backbone_name, anchor_params)
-        check_same_arithmetic(path, layers, configured_layers({"config": network.get_config()}))
+        ours = configured_layers({"config": network.get_config()})
+        even_only = check_same_arithmetic(path, layers, ours)
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise WeightsError(
             f"{path}: not a model as Keras 2 writes it ({error!r}). Write the file anew."
         ) from error
     _fill(path, network, weights)
+    if even_only:
+        warnings.warn(
+            f"{path}: {', '.join(even_only)} of this file pads images of odd height or width one "
+            "pixel further right or down than here; on even sizes results are equal.",
+            stacklevel=2,
+        )
     freeze_batch_norm(network)
     if not _written_by_keras3(path):
         _with_preprocessing_of_1_0(network)

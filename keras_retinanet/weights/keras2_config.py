@@ -85,19 +85,35 @@ def _arithmetic(layer, layers):
     return facts
 
 
+def _same_on_even_sides(padding, other):
+    """Return whether two paddings of a 3x3 of stride 2 differ on odd sides only."""
+    return {padding, other} == {"same", ((0, 1), (0, 1))}
+
+
 def check_same_arithmetic(path, found, wanted):
-    """Raise WeightsError where a layer of the file computes otherwise than ours of that name.
+    """Compare the layers of a file with ours of the same names.
 
     Args:
         path: of the file, for the message.
         found, wanted: `configured_layers` of the file and of our network.
+
+    Returns:
+        The names of layers that give our numbers only where height and width are even: Keras
+        before 2.4 padded MobileNet's conv1 at the right and bottom alone.
+
+    Raises:
+        WeightsError: one computes otherwise.
     """
+    even_only = []
     for name in [name for name in found if name in wanted]:
         theirs = _arithmetic(found[name], found)
         ours = _arithmetic(wanted[name], wanted)
         for key in [key for key in theirs if key in ours]:
-            if theirs[key] != ours[key]:
+            if key == "padding" and _same_on_even_sides(theirs[key], ours[key]):
+                even_only.append(name)
+            elif theirs[key] != ours[key]:
                 raise WeightsError(
                     f"{path}: layer {name} has {key} {theirs[key]}, ours {ours[key]}, so that "
                     "its weights would give other results; no network of this version fits."
                 )
+    return even_only

@@ -43,6 +43,15 @@ def images(size):
     return np.random.default_rng(3).normal(0, 1, (1, *size, 3)).astype("float32")
 
 
+def cool(network):
+    """Shrink the class head of `network` until no score is so near 1 that ranks are chance."""
+    *_, kernel, bias = network.get_layer("classification_submodel").weights
+    while network.predict_on_batch(images(SIZES[0]))[1].max() > 0.99:
+        kernel.assign(kernel * 0.5)
+        bias.assign(bias * 0.5)
+    return network
+
+
 def relative_difference(found, truth):
     found, truth = np.asarray(found), np.asarray(truth)
     assert found.shape == truth.shape
@@ -77,7 +86,7 @@ def test_a_training_model_of_keras_2_gives_its_outputs(
 
 @pytest.mark.parametrize("backbone", ["mobilenet", "resnet50"])
 def test_an_inference_model_of_keras_2_gives_its_detections(backbone, tmp_path, capsys):
-    network = old().randomise(old().retinanet(backbone, 2, num_anchors=6))
+    network = cool(old().randomise(old().retinanet(backbone, 2, num_anchors=6)))
     theirs = old().inference_model(
         network, ANCHORS, score_threshold=0.6, nms_threshold=0.4, max_detections=50
     )

@@ -1,0 +1,84 @@
+"""Training input: JPEG files to augmented uint8 canvases with boxes, per picture.
+
+Random affine transform and colour (keras-retinanet 1.0's --random-transform), then resizing.
+
+    python benchmarks/input_pipeline.py --size 480x640 --workers 1 2
+"""
+
+import tempfile
+from pathlib import Path
+
+import scenes
+import timing
+
+
+def _draw_dataset(folder, options):
+    """Write JPEG files and their CSV; return (annotations, classes)."""
+    import cv2
+
+    height, width = scenes.parse_size(options["size"])
+    lines = []
+    for index in range(options["images"]):
+        path = folder / f"{index}.jpg"
+        cv2.imwrite(str(path), scenes.picture(height, width, index))
+        boxes, _ = scenes.boxes_and_labels(height, width, options["boxes"], 1, index)
+        lines += [f"{path},{','.join(f'{side:.1f}' for side in box)},object" for box in boxes]
+    annotations, classes = folder / "train.csv", folder / "classes.csv"
+    annotations.write_text("\n".join(lines) + "\n")
+    classes.write_text("object,0\n")
+    return annotations, classes
+
+
+def ours(options):
+    """Return our Loader on a CSVGenerator."""
+    from keras_retinanet.preprocessing.augmentation import RANDOM_TRANSFORM
+    from keras_retinanet.preprocessing.csv_generator import CSVGenerator
+    from keras_retinanet.preprocessing.loader import Loader
+
+    folder = tempfile.TemporaryDirectory(prefix="input-pipeline-")
+    annotations, classes = _draw_dataset(Path(folder.name), options)
+    generator = CSVGenerator(
+        str(annotations),
+        str(classes),
+        augmentation=RANDOM_TRANSFORM,
+        image_min_side=options["side"],
+        image_max_side=options["longest"],
+        batch_size=options["batch"],
+        seed=1,
+    )
+
+    def run(workers):
+        steps = options["steps"]
+        with Loader(generator, workers=workers, steps=steps) as loader:
+            shapes = [inputs["images"].shape for inputs, _ in loader]
+        height, width = shapes[0][1:3]
+        return {"count": sum(shape[0] for shape in shapes), "canvas": f"{height}x{width}"}
+
+    run.folder = folder  # lives as long as the contender
+    return run
+
+
+def _cases(options):
+    return {f"{count} worker{'s' * (count > 1)}": count for count in options["workers"]}
+
+
+BENCHMARK = timing.Benchmark(
+    title="Training input, per picture",
+    script=__file__,
+    contenders={"ours": timing.Contender(ours)},
+    cases=_cases,
+    defaults={
+        "size": "480x640",
+        "side": 800,
+        "longest": 1333,
+        "images": 32,
+        "boxes": 7,
+        "batch": 2,
+        "steps": 32,
+        "workers": [1, 2],
+    },
+    tiny={"size": "48x64", "side": 64, "longest": 96, "images": 2, "steps": 2},
+)
+
+if __name__ == "__main__":
+    timing.main(BENCHMARK)

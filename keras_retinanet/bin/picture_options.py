@@ -1,0 +1,42 @@
+"""How pictures are read and resized: the options that evaluate and debug share."""
+
+from keras_retinanet.bin.console import number
+
+# those of utils.image, whose import would load OpenCV; a test holds them equal
+MIN_SIDE, MAX_SIDE = 800, 1333
+MAX_PIXELS = 178_956_970
+
+
+def add_picture_options(parser, min_side=MIN_SIDE, max_side=MAX_SIDE, note=""):
+    """Add the options; `note` says in the help where sides come from that have no default."""
+    side = number(int, low=1)
+    parser.add_argument(
+        "--image-min-side", type=side, default=min_side, help=f"smaller side, pixels{note}"
+    )
+    parser.add_argument(
+        "--image-max-side", type=side, default=max_side, help=f"larger side, pixels{note}"
+    )
+    parser.add_argument("--no-resize", action="store_true", help="leave sizes alone")
+    parser.add_argument("--ignore-exif", action="store_true", help="do not turn pictures upright")
+    parser.add_argument(
+        "--max-pixels", type=number(int, low=1), default=MAX_PIXELS, help="refuse larger pictures"
+    )
+
+
+def check_sides(args):
+    """Raise ValueError where the sides contradict each other; None is not given."""
+    smaller, larger = args.image_min_side, args.image_max_side
+    if smaller and larger and smaller > larger:
+        raise ValueError(f"--image-min-side {smaller} is larger than --image-max-side {larger}")
+
+
+def generator_options(args, smaller, larger):
+    """Return the options of a generator that gives every picture once, in the dataset's order."""
+    return {
+        "image_min_side": smaller,
+        "image_max_side": larger,
+        "exif": not args.ignore_exif,
+        "max_pixels": args.max_pixels,
+        "group_method": "none",
+        "shuffle_groups": False,
+    }

@@ -1,0 +1,128 @@
+"""Writing a detector for others: Keras' `.h5`, and TensorFlow's SavedModel.
+
+Nothing half-written stays behind: a file or folder is made aside and renamed.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import keras
+
+from keras_retinanet.models.snapshot import MEMBER, facts_of, profile_of, written_aside
+from keras_retinanet.utils.image import preprocessing_constants
+
+OUTPUTS = ("boxes", "scores", "labels")
+
+
+@contextmanager
+def _without_legacy_notice():
+    """Keep Keras from advising against `.h5`, which whoever names such a file has chosen."""
+    from absl import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
+def save_h5(model, path, profile=None):
+    """Write `model` to `path` (.h5) with its profile, atomically.
+
+    Args:
+        model: a network or a detector.
+        path: of the file; the folder must exist.
+        profile: of the model; the one attached to it.
+
+    Raises:
+        OSError: the file could not be written; what was there before is untouched.
+    """
+    facts = json.dumps(facts_of(model, profile))
+    with written_aside(path) as aside, _without_legacy_notice():
+        model.save(aside)
+        with h5py.File(aside, "a") as file:
+            file.attrs[MEMBER] = facts
+
+
+def device_preprocess(images, mode):
+    """Return uint8 RGB pictures [B, H, W, 3] as a network wants them: float32, BGR.
+
+    Equal to `utils.image.preprocess_image(images[..., ::-1], mode)`.
+    """
+    scale, mean, std = preprocessing_constants(mode)
+    bgr = keras.ops.cast(keras.ops.flip(images, axis=-1), "float32")
+    return (bgr * scale - mean) / std
+
+
+def export_saved_model(detector, folder, profile=None):
+    """Write `detector` as a SavedModel that TensorFlow alone can run, atomically.
+
+    Its signature `serving_default` takes `images`, uint8 RGB [B, H, W, 3], already resized, and
+    returns boxes [B, D, 4] in their pixels, scores [B, D], labels int32 [B, D], padded with -1.
+    `keras_retinanet.json` in the folder has the class names and the resize rule.
+
+    Args:
+        detector: from `models.convert_model`, on the TensorFlow backend.
+        folder: new, or an empty one.
+        profile: of the detector; the one attached to it.
+
+    Raises:
+        ValueError: another backend, or the folder is not empty.
+        OSError: it could not be written.
+    """
+    folder = Path(folder)
+    check_saved_model_folder(folder)
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "a SavedModel is written by TensorFlow, and Keras runs on "
+            f"{keras.backend.backend()} here; convert in a process with KERAS_BACKEND=tensorflow"
+        )
+    profile = profile or profile_of(detector)
+    facts = facts_of(detector, profile) | {
+        "input": "images: uint8 RGB [batch, height, width, 3], resized as the profile says",
+        "outputs": "boxes: x1 y1 x2 y2 in pixels of the input; scores; labels; padded with -1",
+    }
+    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        _write_saved_model(detector, aside, profile.preprocessing)
+        (aside / MEMBER).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        mask = os.umask(0)
+        os.umask(mask)
+        aside.chmod(0o777 & ~mask)
+        if folder.is_dir():  # empty; not every system renames onto a folder
+            folder.rmdir()
+        aside.replace(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def check_saved_model_folder(folder):
+    """Raise ValueError unless a new folder can take the place of `folder`."""
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder}: is a file; a SavedModel is a folder, so name a new one")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ValueError(f"{folder}: is a folder with files in it; name a new one, or empty it")
+    if not folder.parent.is_dir():
+        raise ValueError(f"{folder}: there is no folder {folder.parent}; make it first")
+
+
+def _write_saved_model(detector, folder, mode):
+    import tensorflow as tf
+
+    images = tf.TensorSpec((None, None, None, 3), tf.uint8, name="images")
+
+    def serve(images):
+        found = detector(device_preprocess(images, mode), training=False)
+        return dict(zip(OUTPUTS, found[: len(OUTPUTS)], strict=True))
+
+    archive = keras.export.ExportArchive()
+    archive.track(detector)
+    archive.add_endpoint("serving_default", serve, input_signature=[images])
+    archive.write_out(str(folder), verbose=False)

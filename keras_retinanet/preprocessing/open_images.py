@@ -1,0 +1,212 @@
+"""A dataset in the format of Open Images: releases 3 to 7 and the challenge of 2018."""
+
+import difflib
+import os
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from keras_retinanet.preprocessing.csv_text import shown
+from keras_retinanet.preprocessing.open_images_boxes import read_boxes
+from keras_retinanet.preprocessing.open_images_cache import cached_boxes
+from keras_retinanet.preprocessing.open_images_classes import (
+    find_hierarchy_parent,
+    get_labels,
+    load_hierarchy,
+    load_hierarchy_children,
+    release_of,
+)
+from keras_retinanet.preprocessing.samples import AnnotationError, Samples
+from keras_retinanet.preprocessing.table import TableGenerator, make_table
+from keras_retinanet.utils.image import read_image_size
+
+__all__ = [
+    "OpenImagesGenerator",
+    "find_hierarchy_parent",
+    "generate_images_annotations_json",
+    "get_labels",
+    "load_hierarchy",
+    "load_hierarchy_children",
+]
+
+EXTENSION = ".jpg"
+
+
+class OpenImagesGenerator(TableGenerator):
+    """Pictures and boxes of a subset of Open Images; pictures that are not there are left out.
+
+    Args:
+        main_dir: has the release's folder (`open_images_classes.RELEASES`) and `images/<subset>/`.
+        subset: "train", "validation" or "test".
+        version: name of the release.
+        labels_filter: names of the classes to keep, numbered in this order.
+        annotation_cache_dir: where the index of the boxes is kept; remade when files change.
+        parent_label: name of the class to keep with all below it in the hierarchy. Pictures
+            without a box of the kept classes are left out.
+        skip_group_of: make boxes around groups of objects regions to ignore.
+        kwargs: options of `Generator`.
+
+    Raises:
+        AnnotationError: one line with file and line.
+        ImageError: names the pictures that cannot be used.
+    """
+
+    def __init__(
+        self,
+        main_dir,
+        subset,
+        version="v4",
+        labels_filter=None,
+        annotation_cache_dir=".",
+        parent_label=None,
+        skip_group_of=False,
+        **kwargs,
+    ):
+        self.main_dir = main_dir
+        self.subset = subset
+        self.version = version
+        self.metadata_dir = Path(main_dir) / release_of(version).folder
+        self.base_dir = _image_folder(Path(main_dir), subset, version)
+        names, cls_index = get_labels(self.metadata_dir, version)
+        boxes = cached_boxes(annotation_cache_dir, self.metadata_dir, subset, cls_index, version)
+        self.id_to_labels, chosen = self._choose(names, cls_index, labels_filter, parent_label)
+        table = _table(boxes, chosen, self.base_dir, skip_group_of)
+        classes = [(name, label) for label, name in self.id_to_labels.items()]
+        super().__init__(table, classes, self.base_dir, main_dir, **kwargs)
+
+    @cached_property
+    def hierarchy(self):
+        """The tree of classes, as `load_hierarchy` gives it."""
+        return load_hierarchy(self.metadata_dir, self.version)
+
+    def _choose(self, names, cls_index, labels_filter, parent_label):
+        """Return ({new label: name}, new label of each old one or -1, or None for all)."""
+        if labels_filter and parent_label:
+            raise ValueError("labels_filter and parent_label exclude each other. Give one of them")
+        if labels_filter:
+            kept = dict.fromkeys(_label_of(name, names) for name in labels_filter)
+        elif parent_label:
+            kept = self._labels_below(parent_label, names, cls_index)
+        else:
+            return names, None
+        chosen = np.full(len(names), -1, np.int32)
+        chosen[list(kept)] = np.arange(len(kept))
+        return {label: names[old] for label, old in enumerate(kept)}, chosen
+
+    def _labels_below(self, parent_label, names, cls_index):
+        """Return the labels of a class and all below it, that have boxes of their own."""
+        keys = {label: key for key, label in cls_index.items()}
+        tree = find_hierarchy_parent(self.hierarchy, keys[_label_of(parent_label, names)])
+        if tree is None:
+            raise AnnotationError(
+                f"{self.metadata_dir}: class {parent_label!r} is not in the hierarchy. Name its "
+                "classes one by one in labels_filter"
+            )
+        return [cls_index[key] for key in load_hierarchy_children(tree) if key in cls_index]
+
+    def fit_boxes(self):
+        """Leave out the boxes that are less than half a pixel wide or high, as 1.0 does."""
+        self.samples, flat = _without_flat(self.samples, self.image_sizes)
+        self.ignored, _ = _without_flat(self.ignored, self.image_sizes)
+        if flat:
+            self.notify(f"boxes that round to no pixel at all are left out: {flat}")
+
+    def load_annotations(self, image_index):
+        """Return {"labels": [M] int32, "bboxes": [M, 4] float64, in pixels} of a picture."""
+        return self._in_pixels(super().load_annotations(image_index), image_index)
+
+    def load_ignored(self, image_index):
+        """Return the regions of a picture in which nothing counts, in the same form."""
+        return self._in_pixels(super().load_ignored(image_index), image_index)
+
+    def _in_pixels(self, annotations, image_index):
+        height, width = self.image_size(image_index)
+        return {**annotations, "bboxes": annotations["bboxes"] * [width, height, width, height]}
+
+
+def generate_images_annotations_json(main_dir, metadata_dir, subset, cls_index, version="v4"):
+    """Return 1.0's form of a subset, of the pictures that are there.
+
+    Returns:
+        {image id: {"w", "h", "boxes": [{"cls_id", "x1", "y1", "x2", "y2"}]}}, coordinates as
+        shares of width and height.
+    """
+    folder = _image_folder(Path(main_dir), subset, version)
+    samples = _table(read_boxes(metadata_dir, subset, cls_index, version), None, folder).samples
+    data = {}
+    for index, path in enumerate(samples.paths):
+        found = samples.annotations(index)
+        height, width = read_image_size(folder / path)
+        boxes = [
+            {"cls_id": label, **dict(zip(("x1", "y1", "x2", "y2"), box, strict=True))}
+            for box, label in zip(found["bboxes"].tolist(), found["labels"].tolist(), strict=True)
+        ]
+        data[path.removesuffix(EXTENSION)] = {"w": width, "h": height, "boxes": boxes}
+    return data
+
+
+def _image_folder(main_dir, subset, version):
+    """Return the folder of the pictures; those held out of train may lie among train's."""
+    images = main_dir / "images"
+    if release_of(version).held_out and not (images / subset).is_dir():
+        return images / "train"
+    return images / subset
+
+
+def _label_of(name, names):
+    """Return the label of a class name, or raise ValueError that tells the nearest ones."""
+    for label, known in names.items():
+        if known == name:
+            return label
+    near = difflib.get_close_matches(str(name)[:60], names.values(), n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else "Names are as in the files"
+    raise AnnotationError(f"unknown class name {shown(str(name))} among {len(names)}. {hint}")
+
+
+def _table(boxes, chosen, folder, skip_group_of=False):
+    """Return the Table of a BoxTable, less pictures that are not there or have nothing chosen.
+
+    Args:
+        chosen: new label of each label, -1 for none; None for all as they are.
+    """
+    try:
+        there = {entry.name for entry in os.scandir(folder)}
+    except OSError as error:
+        raise AnnotationError(
+            f"{folder}: the pictures' folder cannot be read ({error.strerror})"
+        ) from None
+    labels = boxes.labels if chosen is None else chosen[boxes.labels]
+    wanted = np.array([f"{key}{EXTENSION}" in there for key in boxes.image_ids], bool)
+    missing = int((~wanted).sum())
+    if wanted.size == missing:
+        raise AnnotationError(
+            f"{folder}: none of the {missing} pictures of the annotations is there. Put them "
+            f"there as <image id>{EXTENSION}"
+        )
+    if chosen is not None:
+        wanted &= np.bincount(boxes.pictures[labels >= 0], minlength=wanted.size) > 0
+    kept = (labels >= 0) & wanted[boxes.pictures]
+    places = np.cumsum(wanted) - 1
+    paths = [f"{key}{EXTENSION}" for key, keep in zip(boxes.image_ids, wanted, strict=True) if keep]
+    if not paths:
+        raise AnnotationError(f"{folder}: no picture has a box of the chosen classes")
+    notices = []
+    if boxes.flat:
+        notices.append(f"boxes without an area are left out: {boxes.flat}")
+    if missing:
+        notices.append(
+            f"pictures that are not in {folder} are left out: {missing} of {wanted.size}"
+        )
+    ignored = boxes.group[kept] & skip_group_of
+    return make_table(
+        paths, places[boxes.pictures[kept]], boxes.boxes[kept], labels[kept], ignored, notices
+    )
+
+
+def _without_flat(samples, sizes):
+    """Return (Samples less boxes whose sides round to equal pixels, number of those)."""
+    pixels = np.rint(samples.boxes * np.asarray(sizes, float)[samples.pictures][:, [1, 0, 1, 0]])
+    kept = (pixels[:, 2:] > pixels[:, :2]).all(axis=1)
+    columns = (samples.pictures, samples.boxes, samples.labels)
+    return Samples.from_rows(samples.paths, *(c[kept] for c in columns)), int((~kept).sum())
