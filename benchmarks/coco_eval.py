@@ -14,7 +14,7 @@ SIDE = 640  # pixels, of the made-up pictures
 
 
 def _results(options):
-    """Return (truths, detections): most objects are found, more or less well, and much is not one."""
+    """Return (truths, detections), of which a third lie near a true box."""
     from keras_retinanet.evaluation import Detections, Truths
 
     rng = np.random.default_rng(0)

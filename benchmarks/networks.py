@@ -21,7 +21,7 @@ def our_network(options):
     keras.utils.set_random_seed(1)
     keras.config.set_dtype_policy(options["dtype"])
     width = TINY_NETWORK if options["tiny"] else {}
-    backbone = "mobilenet128_0.25" if options["tiny"] else "resnet50"
+    backbone = "vgg16" if options["tiny"] else "resnet50"
     return models.backbone(backbone).retinanet(num_classes=options["classes"], **width)
 
 

@@ -52,6 +52,9 @@ OUTLINES = {
     "star": (_corners(2 * np.pi * np.arange(10) / 10, np.resize([1.0, 0.42], 10)),),
     "triangle": (_regular(3),),
 }
+# Rotation that sets a shape upright, radians; outlines begin at the right.
+UPRIGHT = {"square": np.pi / 4, "star": -np.pi / 2, "triangle": -np.pi / 2}
+MOST_TILT = np.pi / 9  # to either side: as in photographs, things mostly stand upright
 CLASSES = tuple(OUTLINES)  # the label of a class is its place here
 
 
@@ -178,7 +181,8 @@ def random_shape(rng, picture_size):
     margin = size / 2 + 1
     centre = rng.uniform(margin, (width - margin, height - margin))
     name = CLASSES[rng.integers(len(CLASSES))]
-    angle, squash = rng.uniform(0, 2 * np.pi), rng.uniform(0.85, 1.18)
+    angle = UPRIGHT.get(name, 0.0) + rng.uniform(-MOST_TILT, MOST_TILT)
+    squash = rng.uniform(0.85, 1.18)
     coverage = coverage_of(name, picture_size, centre, size, angle, squash)
     return Shape(name, coverage, bounds(coverage))
 

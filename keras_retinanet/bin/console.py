@@ -51,7 +51,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse_args(self, args=None, namespace=None):
         """Parse, and say of an unknown option which known ones are near."""
-        words = list(sys.argv[1:] if args is None else args)
+        words = [str(word) for word in (sys.argv[1:] if args is None else args)]
         known = self.known_options()
         # before all else: the value of an unknown option would pass for the dataset word
         for word in words[: words.index("--")] if "--" in words else words:
@@ -177,7 +177,8 @@ def _notice_format(prog, otherwise):
 
 def run(main, prog):
     """Run a command and return its exit code."""
-    warnings.formatwarning = _notice_format(prog, warnings.formatwarning)
+    usual = warnings.formatwarning
+    warnings.formatwarning = _notice_format(prog, usual)
     try:
         main()
     except KeyboardInterrupt:
@@ -188,4 +189,6 @@ def run(main, prog):
             raise
         print(f"{prog}: {one_line(error)}", file=sys.stderr)
         return BAD_INPUT
+    finally:
+        warnings.formatwarning = usual
     return 0

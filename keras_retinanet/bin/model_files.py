@@ -1,6 +1,7 @@
 """The model that a command line names: its options, its network, its detector."""
 
 from dataclasses import replace
+
 from keras_retinanet.bin.console import import_keras
 
 

@@ -3,8 +3,10 @@
 import math
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
+from keras_retinanet.bin import train_network
 from keras_retinanet.bin.console import import_keras, run
 from keras_retinanet.bin.datasets import class_names, make_generator
 from keras_retinanet.bin.train_callbacks import create_callbacks, report, report_snapshots
@@ -161,12 +163,12 @@ def describe(args, start, train, validation, steps):
         report(f"writing to {args.folder}")
 
 
-def train_on(args, train, validation):
+def train_on(args, snapshot, train, validation):
     """Train as `args` say; return the History."""
     from keras_retinanet.models import convert_model
     from keras_retinanet.predict.runner import Runner
 
-    start = make_start(args, class_names(train))
+    start = train_network.make_start(args, class_names(train), snapshot, report)
     steps = args.steps or len(train)
     if start.epoch >= args.epochs:
         raise ValueError(
@@ -185,37 +187,27 @@ def train_on(args, train, validation):
     return history
 
 
-def make_start(args, classes):
-    """Return where the run begins, its epoch as --initial-epoch says where that is given."""
-    from keras_retinanet.bin import train_network
-
-    start = train_network.make_start(args, classes, report)
-    if args.initial_epoch is not None:
-        start.epoch = args.initial_epoch
-    return start
-
-
 def main(args=None):
     """Run the command with the words `args`; return the History of the training."""
     args = parse_args(args)
     for notice in args.notices:
         report(notice)
     prepare(args)
-    if args.snapshot:
-        adopt_snapshot(args)
-    train, validation = create_generators(args)
-    return train_on(args, train, validation)
+    from keras_retinanet.models import backbone
+    from keras_retinanet.models.snapshot import profile_of
+    from keras_retinanet.utils.image import preprocess_image
+    from keras_retinanet.utils.profile import Profile
 
-
-def adopt_snapshot(args):
-    """Take the backbone of the snapshot, whatever --backbone says by default."""
-    from keras_retinanet.models.snapshot import read_facts
-
-    if not Path(args.snapshot).is_file():
-        raise ValueError(f"{args.snapshot}: no such snapshot")
-    if args.snapshot.endswith(".keras"):
-        profile = read_facts(args.snapshot).get("profile")
-        args.backbone = profile.backbone if profile else args.backbone
+    snapshot = train_network.open_snapshot(args) if args.snapshot else None
+    chosen = backbone(args.backbone)  # an unknown name ends here
+    preprocessing = chosen.family.preprocessing
+    profile = Profile(backbone=args.backbone, preprocessing=preprocessing)
+    profile = profile_of(snapshot.network) if snapshot else profile
+    train_network.settle_pictures(args, profile)
+    train, validation = create_generators(
+        args, partial(preprocess_image, mode=profile.preprocessing)
+    )
+    return train_on(args, snapshot, train, validation)
 
 
 def console():

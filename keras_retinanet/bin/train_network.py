@@ -72,23 +72,28 @@ def new_network(args, classes, report):
     return Start(_with_dataset(network, args, classes), pretrained=bool(file or args.weights))
 
 
-def snapshot_network(args, classes):
-    """Return the Start of the network of --snapshot."""
+def open_snapshot(args):
+    """Return the Start of the network of --snapshot, its classes not yet compared."""
     from keras_retinanet.models import load_model
     from keras_retinanet.models.retinanet import backbone_layers, network_of
-    from keras_retinanet.models.snapshot import profile_of, read_facts
+    from keras_retinanet.models.snapshot import read_facts
     from keras_retinanet.utils.model import freeze
 
     network = network_of(load_model(args.snapshot))
-    check_classes(profile_of(network), classes, args.snapshot)
     if args.freeze_backbone:
         freeze(backbone_layers(network))
     facts = read_facts(args.snapshot) if args.snapshot.endswith(".keras") else {}
-    return Start(
-        _with_dataset(network, args, classes),
-        epoch=int(facts.get("epoch", 0)),
-        pretrained=bool(facts.get("pretrained", True)),
+    epoch, pretrained = int(facts.get("epoch", 0)), bool(facts.get("pretrained", True))
+    return Start(network, epoch, pretrained)
+
+
+def settle_pictures(args, profile):
+    """Fill in what the options leave open from `profile`: sides, backbone."""
+    args.image_min_side = args.image_min_side or min(
+        profile.image_min_side, args.image_max_side or profile.image_min_side
     )
+    args.image_max_side = args.image_max_side or max(profile.image_max_side, args.image_min_side)
+    args.backbone = profile.backbone
 
 
 def check_classes(profile, classes, path):
@@ -103,8 +108,23 @@ def check_classes(profile, classes, path):
         )
 
 
-def make_start(args, classes, report):
-    """Return the Start that the command line names."""
-    if args.snapshot:
-        return snapshot_network(args, classes)
-    return new_network(args, classes, report)
+def make_start(args, classes, snapshot, report):
+    """Return the Start that the command line names, its epoch as --initial-epoch says.
+
+    Args:
+        args: of the command.
+        classes: names by label.
+        snapshot: what `open_snapshot` gave, or None for a new network.
+        report: gets lines of text.
+    """
+    from keras_retinanet.models.snapshot import profile_of
+
+    start = snapshot
+    if snapshot is None:
+        start = new_network(args, classes, report)
+    else:
+        check_classes(profile_of(start.network), classes, args.snapshot)
+        _with_dataset(start.network, args, classes)
+    if args.initial_epoch is not None:
+        start.epoch = args.initial_epoch
+    return start

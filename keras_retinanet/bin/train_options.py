@@ -106,8 +106,9 @@ def _add_optimization(parser):
 def _add_pictures(parser):
     parser.add_argument("--random-transform", action="store_true", help="augment geometry, colour")
     side = number(int, low=1)
-    parser.add_argument("--image-min-side", type=side, default=800, help="smaller side, pixels")
-    parser.add_argument("--image-max-side", type=side, default=1333, help="larger side, pixels")
+    own = "; the snapshot's, or"
+    parser.add_argument("--image-min-side", type=side, help=f"smaller side, pixels{own} 800")
+    parser.add_argument("--image-max-side", type=side, help=f"larger side, pixels{own} 1333")
     parser.add_argument("--no-resize", action="store_true", help="leave sizes alone")
     parser.add_argument("--group-method", choices=("ratio", "random", "none"), default="ratio",
                         help="how pictures are put into batches")  # fmt: skip
@@ -157,11 +158,13 @@ def make_parser():
 
 def _contradictions(args):
     """Yield what is wrong with options that are right one by one."""
-    if args.image_min_side > args.image_max_side:
-        yield (
-            f"--image-min-side {args.image_min_side} is larger than "
-            f"--image-max-side {args.image_max_side}"
-        )
+    smaller, larger = args.image_min_side, args.image_max_side
+    if smaller and larger and smaller > larger:
+        yield f"--image-min-side {smaller} is larger than --image-max-side {larger}"
+    starts = ("snapshot", "weights", "backbone_weights")
+    given = ["--" + name.replace("_", "-") for name in starts if getattr(args, name)]
+    if len(given) > 1:  # argparse sees it only on one side of the dataset word
+        yield f"{' and '.join(given)} exclude each other"
     if args.no_resize and args.batch_size > 1 and args.group_method != "ratio":
         yield "--no-resize with batches needs --group-method ratio, or --batch-size 1"
     plateau = args.reduce_lr_patience is not None or args.reduce_lr_factor is not None

@@ -5,12 +5,8 @@ import math
 import keras
 from keras import ops
 
-from keras_retinanet.layers.filter_detections import (
-    FilterDetections,
-    gather_padded,
-    keep_best,
-    select_candidates,
-)
+from keras_retinanet.layers.candidates import detect_in_batch
+from keras_retinanet.layers.filter_detections import FilterDetections
 from keras_retinanet.utils import boxes as geometry
 
 
@@ -44,30 +40,6 @@ class Detect(FilterDetections):
             return math.inf if score >= 1.0 else -math.inf
         return math.log(score / (1.0 - score))
 
-    def _detect_per_image(self, anchors, deltas, classes, size, others):
-        """Return the detections of one image; shapes as in `call` without B."""
-        anchor, label, score, valid = select_candidates(
-            classes, self._input_threshold(), self.candidates, self.class_specific_filter
-        )
-        if self.activation == "sigmoid":
-            score = ops.sigmoid(score)
-        boxes = geometry.decode(
-            ops.take(deltas, anchor, axis=0), ops.take(anchors, anchor, axis=0), self.mean, self.std
-        )
-        boxes = geometry.clip(boxes, size[0], size[1])
-        kept = keep_best(
-            boxes,
-            score,
-            label,
-            valid,
-            classes.shape[-1],
-            self.nms,
-            self.max_detections,
-            self.nms_threshold,
-        )
-        found = [gather_padded(values, kept) for values in (boxes, score, label)]
-        return found + [gather_padded(ops.take(value, anchor, axis=0), kept) for value in others]
-
     def call(self, inputs):
         """Return [boxes [B, D, 4], scores [B, D], labels [B, D], *others], padded with -1.
 
@@ -75,11 +47,21 @@ class Detect(FilterDetections):
             inputs: [images [B, H, W, C], anchors [B, N, 4], deltas [B, N, 4],
                 classes [B, N, K], *others [B, N, ...]].
         """
-        images, *per_anchor = inputs
-        size = ops.shape(images)[1:3]
-        return ops.map(
-            lambda image: self._detect_per_image(*image[:3], size, image[3:]), list(per_anchor)
-        )
+        images, anchors, deltas, classes, *others = inputs
+        height, width = ops.shape(images)[1:3]
+        anchors, deltas = ops.reshape(anchors, (-1, 4)), ops.reshape(deltas, (-1, 4))
+
+        def decode(place, score):
+            boxes = geometry.decode(
+                ops.take(deltas, place, axis=0),
+                ops.take(anchors, place, axis=0),
+                self.mean,
+                self.std,
+            )
+            score = ops.sigmoid(score) if self.activation == "sigmoid" else score
+            return geometry.clip(boxes, height, width), score
+
+        return detect_in_batch(classes, decode, others, self.rule(self._input_threshold()))
 
     def compute_output_shape(self, input_shape):
         """Return the shapes of boxes, scores, labels and the others."""

@@ -1,22 +1,20 @@
 """Loading weights by layer name, with a report of what was loaded, skipped and left.
 
-Reads Keras 2 files (`.h5`: one group a layer, the weights of a nested model flat in one group)
-and our own `.keras` files. Everything is read and compared before the first array is set.
+Everything is read and compared before the first array is set.
 """
 
-import json
+import warnings
 from dataclasses import dataclass, field
 
-import h5py
 import keras
 import numpy as np
 
-# names that keras.applications changed between Keras 2 and 3
-RENAMED = {"conv1/conv": "conv1_conv", "conv1/bn": "conv1_bn"}
-
-
-class WeightsError(ValueError):
-    """A weight file that cannot be used, with its path and a remedy."""
+from keras_retinanet.models.weight_files import (
+    WeightsError,
+    is_keras3_weights,
+    read_keras2_weights,
+    read_keras3_weights,
+)
 
 
 @dataclass
@@ -45,87 +43,16 @@ class LoadReport:
         if self.unused:
             yield f"not in the model: {_shortened(self.unused)}"
 
+    def faults(self, most=3):
+        """Return what does not fit as one line of text, cut after `most` findings."""
+        lines = list(self.lines())[1:]
+        more = [f"{len(lines) - most} more"] if len(lines) > most else []
+        return "; ".join(lines[:most] + more)
+
 
 def _shortened(names, most=8):
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
-
-
-def _attribute(group, name):
-    """Return a list attribute that Keras 2 may have split over name0, name1, …."""
-    if name in group.attrs:
-        values = list(group.attrs[name])
-    else:
-        values, index = [], 0
-        while f"{name}{index}" in group.attrs:
-            values += list(group.attrs[f"{name}{index}"])
-            index += 1
-    return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
-
-
-def open_h5(path):
-    """Return the open HDF5 file at `path`.
-
-    Raises:
-        WeightsError: there is none, or it is something else.
-    """
-    try:
-        return h5py.File(path, "r")
-    except FileNotFoundError as error:
-        raise WeightsError(f"{path}: no such file") from error
-    except OSError as error:
-        reason = str(error).splitlines()[0]
-        raise WeightsError(f"{path}: not a Keras weight file ({reason})") from error
-
-
-def _guarded(path, read):
-    """Return read(the open file), its errors as one line."""
-    with open_h5(path) as file:
-        try:
-            return read(file)
-        # h5py tells of damage inside a file by any of these
-        except (OSError, KeyError, RuntimeError, TypeError, AttributeError) as error:
-            reason = (str(error).strip("'\"").splitlines() or [type(error).__name__])[0]
-            raise WeightsError(
-                f"{path}: a damaged Keras weight file ({reason}). Fetch or write it anew."
-            ) from error
-
-
-def _weights_by_layer(file):
-    group = file.get("model_weights", file)
-    return {
-        RENAMED.get(name, name): {
-            weight: np.asarray(group[name][weight])
-            for weight in _attribute(group[name], "weight_names")
-        }
-        for name in _attribute(group, "layer_names")
-    }
-
-
-def read_keras2_weights(path):
-    """Return {layer name: {weight name: array}} of a Keras 2 `.h5` file, in the file's order.
-
-    Layers without weights are there, too.
-
-    Raises:
-        WeightsError: the file cannot be read, is damaged, or names no layers.
-    """
-    layers = _guarded(path, _weights_by_layer)
-    if not layers:
-        raise WeightsError(
-            f"{path}: names no layers. Give a whole model (.keras, or .h5 of Keras 2); "
-            "a .weights.h5 of a backbone goes to --backbone-weights."
-        )
-    return layers
-
-
-def read_model_config(path):
-    """Return the model's configuration stored in a Keras 2 `.h5` file, {} where there is none."""
-    text = _guarded(path, lambda file: file.attrs.get("model_config"))
-    try:
-        return json.loads(text) if text else {}
-    except ValueError as error:
-        raise WeightsError(f"{path}: its model_config is no JSON ({error})") from error
 
 
 def read_layers(path):
@@ -226,29 +153,53 @@ def load_by_name(model, path, skip_mismatch=True):
     if not pairs:
         raise WeightsError(f"{path}: has no layer of this model; is it of another backbone?")
     if report.skipped and not skip_mismatch:
-        raise WeightsError(f"{path}: does not fit: {'; '.join(report.lines())}")
-    for variable, array in pairs:
-        variable.assign(array)
+        raise WeightsError(f"{path}: does not fit: {report.faults()}")
+    set_all(path, pairs)
     return report
 
 
+def set_all(path, pairs):
+    """Set every variable of [(variable, array), …], or raise WeightsError and set none."""
+    for variable, array in pairs:
+        if array.dtype.kind != "f" or not np.isfinite(array).all():
+            raise WeightsError(
+                f"{path}: {variable.path} holds values that are no finite numbers; training "
+                "diverged or the file is damaged. Take an earlier one."
+            )
+    for variable, array in pairs:
+        variable.assign(array)
+
+
 def load_backbone_file(model, path, name):
-    """Load the weights of a backbone alone.
+    """Load the weights of a backbone alone; layers that it does not have are left out.
 
     Args:
         model: what `Backbone.build` gave.
         path: `.weights.h5` of Keras 3, or `.h5` of Keras 2 by layer name.
         name: of the backbone, for messages.
+
+    Raises:
+        WeightsError: the file cannot be read, or does not have every weight of `model`.
     """
-    with open_h5(path) as file:
-        keras3 = "layers" in file or "_layer_checkpoint_dependencies" in file
-    if not keras3:
-        report = load_by_name(model, path)
-        if report.left or report.skipped:
-            raise WeightsError(f"{path}: does not fit {name}: {'; '.join(report.lines())}")
+    keras3 = is_keras3_weights(path)
+    stored = read_keras3_weights(path) if keras3 else read_keras2_weights(path)
+    if stored is None:
+        _load_in_order(model, path, name)
         return
+    report, pairs = match_by_name(model, stored)
+    if not pairs:
+        raise WeightsError(f"{path}: does not fit {name}: it is of another backbone.")
+    if report.left or report.skipped:
+        raise WeightsError(f"{path}: does not fit {name}: {report.faults()}")
+    set_all(path, pairs)
+
+
+def _load_in_order(model, path, name):
+    """Load a `.weights.h5` that tells no layers' names, as Keras does: by class and number."""
     try:
-        model.load_weights(path)
-    except (ValueError, KeyError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras warns of each layer before it raises
+            model.load_weights(path)
+    except (ValueError, KeyError, OSError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise WeightsError(f"{path}: does not fit {name}: {reason}") from error

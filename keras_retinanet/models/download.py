@@ -1,5 +1,6 @@
 """Fetching pretrained weights, or saying soon and plainly that they cannot be fetched."""
 
+import os
 import threading
 from http.client import HTTPException
 from pathlib import Path
@@ -12,6 +13,11 @@ PATIENCE = 4.0  # seconds; name look-ups ignore the socket's own time limit
 
 class DownloadError(ValueError):
     """Weights that cannot be fetched, with the place where the file would be looked for."""
+
+
+def keras_home():
+    """Return the folder where Keras keeps what it fetched; Keras tells nobody itself."""
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras").expanduser()
 
 
 def _one_line(reason):
@@ -50,12 +56,12 @@ def fetch(url):
         DownloadError: within 5 seconds, where there is no network.
     """
     name = url.rsplit("/", 1)[-1]
-    path = Path(keras.config.keras_home()) / "models" / name
+    path = keras_home() / "models" / name
     if path.is_file() and path.stat().st_size:
         return str(path)
     if reason := _reachable(url):
         raise _failure(url, path, reason)
     try:
-        return keras.utils.get_file(name, url, cache_subdir="models")
+        return keras.utils.get_file(name, url, cache_subdir="models", cache_dir=str(keras_home()))
     except Exception as error:  # Keras raises no narrower one
         raise _failure(url, path, _one_line(error)) from error

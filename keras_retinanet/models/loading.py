@@ -1,19 +1,21 @@
 """Opening model files: our snapshots, plain Keras files, and `.h5` files of 1.0."""
 
 import json
+import shutil
+import tempfile
 import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import keras
 
-from keras_retinanet.models.by_name import open_h5
 from keras_retinanet.models.snapshot import (
     MEMBER,
     SnapshotError,
     attach_profile,
     read_facts,
 )
+from keras_retinanet.models.weight_files import open_h5
 from keras_retinanet.utils.profile import Profile
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -30,10 +32,19 @@ def _guarded(path, load):
         raise SnapshotError(f"{path}: Keras cannot open this model: {reason[:300]}") from error
 
 
+def _open_keras_zip(path):
+    if Path(path).suffix == ".keras":
+        return keras.models.load_model(path, compile=False)
+    # Keras goes by the suffix, and 1.0's users name files as they like
+    with tempfile.TemporaryDirectory() as folder:
+        named = shutil.copyfile(path, Path(folder) / "model.keras")
+        return keras.models.load_model(named, compile=False)
+
+
 def load_keras_file(path):
     """Return the model of a `.keras` file with its profile."""
     facts = read_facts(path)
-    model = _guarded(path, lambda p: keras.models.load_model(p, compile=False))
+    model = _guarded(path, _open_keras_zip)
     return attach_profile(model, facts["profile"]) if "profile" in facts else model
 
 
@@ -68,7 +79,6 @@ def load_model(filepath, backbone_name=None, anchor_params=None):
     if magic == HDF5_MAGIC:
         model = _load_h5(path, backbone_name, anchor_params)
     elif magic[:2] == b"PK":
-        # Keras goes by the suffix, and 1.0's users name files as they like
         model = load_keras_file(path)
     else:
         raise SnapshotError(

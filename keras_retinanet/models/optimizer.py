@@ -1,6 +1,8 @@
 """The optimizer: a lower rate for what is pretrained, a schedule, and its state in a file."""
 
 import math
+from pathlib import Path
+from zipfile import BadZipFile
 
 import keras
 import numpy as np
@@ -92,9 +94,10 @@ def load_state(optimizer, path):
         SnapshotError: the file is damaged or of another optimizer or network.
     """
     try:
-        with np.load(path) as stored:
+        # opened here, since np.load leaves the file open when its content is damaged
+        with Path(path).open("rb") as stream, np.load(stream) as stored:
             arrays = [stored[f"arr_{index}"] for index in range(len(stored.files))]
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:
         raise SnapshotError(f"{path}: not an optimizer state: {error}") from error
     variables = list(optimizer.variables)
     if [tuple(a.shape) for a in arrays] != [tuple(v.shape) for v in variables]:

@@ -7,18 +7,16 @@ arithmetic is compared before the first array is set.
 import warnings
 from dataclasses import replace
 
-import numpy as np
-
 from keras_retinanet import models
-from keras_retinanet.models.by_name import (
+from keras_retinanet.models.by_name import match_by_name, set_all
+from keras_retinanet.models.retinanet import retinanet_bbox
+from keras_retinanet.models.snapshot import attach_profile, profile_of
+from keras_retinanet.models.weight_files import (
     WeightsError,
-    match_by_name,
     open_h5,
     read_keras2_weights,
     read_model_config,
 )
-from keras_retinanet.models.retinanet import retinanet_bbox
-from keras_retinanet.models.snapshot import attach_profile, profile_of
 from keras_retinanet.utils.anchors import DEFAULT_LEVELS, AnchorParameters
 from keras_retinanet.utils.model import freeze_batch_norm
 from keras_retinanet.weights.fizyr_facts import (
@@ -43,14 +41,9 @@ def _written_by_keras3(path):
 
 
 def _anchors(path, in_file, given, facts):
-    """Return the anchors of the file, else those given, else 1.0's default if it can be."""
-    if in_file and given and not _same_anchors(in_file, given):
-        raise WeightsError(
-            f"{path}: its anchors are {in_file.to_dict()}, those given {given.to_dict()}. "
-            "Leave --config out."
-        )
-    usual = facts.levels == DEFAULT_LEVELS
-    params = in_file or given or (AnchorParameters.default if usual else None)
+    """Return the anchors given, else the file's, else 1.0's default if it can be."""
+    usual = AnchorParameters.default if facts.levels == DEFAULT_LEVELS else None
+    params = given or in_file or usual
     if params is None or params.num_anchors() != facts.num_anchors:
         made = "" if params is None else f", where {params.num_anchors()} are configured"
         raise WeightsError(
@@ -65,30 +58,15 @@ def _anchors(path, in_file, given, facts):
     return params
 
 
-def _same_anchors(first, second):
-    pairs = zip(first.to_dict().values(), second.to_dict().values(), strict=True)
-    return all(np.array_equal(np.float32(a), np.float32(b)) for a, b in pairs)
-
-
 def _fill(path, network, weights):
     """Set every weight of `network` from {layer: {name: array}}, or raise and set none."""
     report, pairs = match_by_name(network, weights)
     if report.left or report.skipped or report.unused:
-        faults = list(report.lines())[1:]
-        more = f"; {len(faults) - 3} more" if len(faults) > 3 else ""
         raise WeightsError(
             f"{path}: is not wholly a RetinaNet on {profile_of(network).backbone}: "
-            f"{'; '.join(faults[:3])}{more}. To start from the layers that fit, give it to "
-            "--weights."
+            f"{report.faults()}. To start from the layers that fit, give it to --weights."
         )
-    for variable, array in pairs:
-        if array.dtype.kind != "f" or not np.isfinite(array).all():
-            raise WeightsError(
-                f"{path}: {variable.path} holds values that are no finite numbers; training "
-                "diverged or the file is damaged. Take an earlier one."
-            )
-    for variable, array in pairs:
-        variable.assign(array)
+    set_all(path, pairs)
 
 
 def _build(path, weights, layers, backbone_name, anchor_params):
@@ -123,8 +101,8 @@ def load_fizyr(path, backbone_name=None, anchor_params=None):
     Args:
         path: `.h5`, a whole model or weights alone.
         backbone_name: used where the file's layers do not tell the backbone.
-        anchor_params: used where the file does not tell its anchors: all but inference models
-            that were saved whole. 1.0's default otherwise.
+        anchor_params: they replace those of the file. Only inference models that were saved
+            whole tell theirs; None takes 1.0's default for the others.
 
     Raises:
         WeightsError: the file is damaged, no RetinaNet, of a backbone that is not here yet, not

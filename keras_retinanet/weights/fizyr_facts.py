@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from keras_retinanet.models.by_name import WeightsError, inner_name
+from keras_retinanet.models.by_name import inner_name
 from keras_retinanet.models.retinanet import FEATURES
+from keras_retinanet.models.weight_files import WeightsError
 from keras_retinanet.utils.anchors import AnchorParameters
 
 HEADS = ("regression_submodel", "classification_submodel")

@@ -6,7 +6,7 @@ same weights and gives other numbers.
 
 from dataclasses import dataclass
 
-from keras_retinanet.models.by_name import RENAMED, WeightsError
+from keras_retinanet.models.weight_files import RENAMED, WeightsError
 
 WINDOWS = ("Conv2D", "DepthwiseConv2D", "MaxPooling2D", "AveragePooling2D")
 PAIRS = ("kernel_size", "pool_size", "strides", "dilation_rate")

@@ -43,17 +43,21 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-def test_detecting_on_logits_or_scores_equals_the_three_layers(options):
+@pytest.mark.parametrize(
+    ("activation", "options"),
+    [*(("sigmoid", options) for options in OPTIONS.values()), ("linear", {})],
+    ids=[*(f"logits, {name}" for name in OPTIONS), "scores, as in 1.0"],
+)
+def test_detecting_equals_the_three_layers(activation, options):
     images, anchors, deltas, logits, other = random_outputs()
     options = {"max_detections": 15, **options}
     scores = ops.sigmoid(logits)
     expected = in_a_row(images, anchors, deltas, scores, other, **options)
-    on_scores = Detect(**options)([images, anchors, deltas, scores, other])
-    on_logits = Detect(activation="sigmoid", **options)([images, anchors, deltas, logits, other])
-    for found in (on_scores, on_logits):
-        for one, truth in zip(found, expected, strict=True):
-            np.testing.assert_allclose(array(one), array(truth), rtol=1e-5, atol=1e-4)
+    classes = {"sigmoid": logits, "linear": scores}[activation]
+    layer = Detect(activation=activation, **options)
+    found = layer([images, anchors, deltas, classes, other])
+    for one, truth in zip(found, expected, strict=True):
+        np.testing.assert_allclose(array(one), array(truth), rtol=1e-5, atol=1e-4)
     counts = (array(expected[1]) >= 0).sum(axis=1)
     assert (counts == 0).all() == (options.get("score_threshold") == 1.0)
 

@@ -46,7 +46,7 @@ OPTIONS = {
     "no suppression": {"nms": False},
     "neither": {"nms": False, "class_specific_filter": False},
     "thresholds": {"score_threshold": 0.4, "nms_threshold": 0.2},
-    "more slots than boxes": {"max_detections": 200},
+    "more slots than candidates": {"max_detections": 100},
 }
 
 

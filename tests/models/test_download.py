@@ -2,6 +2,7 @@
 
 import threading
 import time
+from pathlib import Path
 from urllib.error import HTTPError, URLError
 
 import keras
@@ -26,7 +27,7 @@ class Answer:
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     """Return the folder where Keras keeps weights, an empty one."""
-    monkeypatch.setattr(keras.config, "keras_home", lambda: str(tmp_path))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     (tmp_path / "models").mkdir()
     return tmp_path / "models"
 
@@ -74,7 +75,7 @@ def test_a_network_that_refuses_gives_the_reason_the_place_and_the_options(cache
 
 def test_a_network_that_never_answers_is_given_up_after_four_seconds(cache, monkeypatch):
     end = threading.Event()
-    monkeypatch.setattr(download, "urlopen", lambda *_, **__: end.wait(30))
+    monkeypatch.setattr(download, "urlopen", lambda *_, **__: end.wait(30) and Answer())
     try:
         assert "(no answer)" in refusal()
     finally:
@@ -111,14 +112,27 @@ def test_a_download_that_breaks_off_is_one_line(cache, monkeypatch):
 def test_a_reachable_file_is_fetched_into_the_cache_of_keras(cache, monkeypatch):
     asked = []
 
-    def get_file(name, url, cache_subdir):
-        asked.append((name, url, cache_subdir))
+    def get_file(name, url, cache_subdir, cache_dir):
+        asked.append((name, url, cache_subdir, cache_dir))
         return "path"
 
     monkeypatch.setattr(download, "urlopen", lambda *_, **__: Answer())
     monkeypatch.setattr(keras.utils, "get_file", get_file)
     assert download.fetch(URL) == "path"
-    assert asked == [("weights.h5", URL, "models")]
+    assert asked == [("weights.h5", URL, "models", str(cache.parent))]
+
+
+def test_keras_itself_looks_for_the_file_where_we_do(cache):
+    (cache / "weights.h5").write_bytes(b"weights")
+    found = keras.utils.get_file(
+        "weights.h5", URL, cache_subdir="models", cache_dir=str(download.keras_home())
+    )
+    assert found == download.fetch(URL)
+
+
+def test_the_cache_is_in_the_home_folder_unless_the_environment_names_one(monkeypatch):
+    monkeypatch.delenv("KERAS_HOME", raising=False)
+    assert download.keras_home() == Path.home() / ".keras"
 
 
 @pytest.mark.parametrize(

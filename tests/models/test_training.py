@@ -139,7 +139,7 @@ class Batches:
         self.batches = batches
 
     def __iter__(self):
-        return itertools.cycle(self.batches)
+        yield from itertools.cycle(self.batches)
 
 
 @pytest.fixture(scope="module")
@@ -162,12 +162,10 @@ def average_precision(detections, targets, iou_threshold=0.5):
     for label in (0, 1):
         boxes, scores, labels = detections
         ranked = sorted(
-            (
-                (-scores[image, slot], image, slot)
-                for image in range(len(boxes))
-                for slot in range(boxes.shape[1])
-                if labels[image, slot] == label
-            )
+            (-scores[image, slot], image, slot)
+            for image in range(len(boxes))
+            for slot in range(boxes.shape[1])
+            if labels[image, slot] == label
         )
         taken, hits = set(), []
         for _, image, slot in ranked:

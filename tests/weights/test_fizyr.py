@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from keras_retinanet import models
-from keras_retinanet.models.by_name import WeightsError, load_by_name
+from keras_retinanet.models.by_name import load_by_name
 from keras_retinanet.models.snapshot import SnapshotError, profile_of
+from keras_retinanet.models.weight_files import WeightsError
 from keras_retinanet.utils.anchors import AnchorParameters
 from keras_retinanet.weights.fizyr import load_fizyr
 from tests.weights import keras2_file
@@ -350,14 +351,13 @@ def test_other_anchors_than_nine_must_be_told_unless_the_file_tells_them(tmp_pat
     assert_same_outputs(loaded, written)
 
 
-def test_anchors_that_contradict_the_file_are_refused(network, tmp_path):
+def test_given_anchors_replace_the_files_if_their_number_fits(network, tmp_path):
     plain = keras2_file.write_network(tmp_path / "network.h5", network)
     assert "has 9 anchors a cell" in refusal(plain, anchor_params=SIX)
     tail = keras2_file.inference_layers(AnchorParameters.default)
     path = keras2_file.write_network(tmp_path / "detector.h5", network, tail)
     other = AnchorParameters((16, 32, 64, 128, 256))
-    assert "Leave --config out" in refusal(path, anchor_params=other)
-    assert profile_of(load_fizyr(path, anchor_params=AnchorParameters.default))
+    assert profile_of(load_fizyr(path, anchor_params=other)).anchors == other
 
 
 @pytest.mark.parametrize(
