@@ -60,6 +60,16 @@ def milliseconds(seconds):
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
+def fastest_peer(rows, case, peers):
+    """Return the CPU seconds of the fastest peer of a case, None if no peer ran it."""
+    seconds = [
+        result["cpu"]
+        for label, name, result in rows
+        if label == case and name in peers and "skipped" not in result["facts"]
+    ]
+    return min(seconds, default=None)
+
+
 def table(rows, peers):
     """Return the lines of a table.
 
@@ -76,13 +86,16 @@ def table(rows, peers):
     for case, name, result in rows:
         facts = dict(result["facts"])
         gflop = facts.pop("gflop", None)
+        if "skipped" in facts:
+            lines.append([case, name, *[""] * (len(head) - 3), facts["skipped"]])
+            continue
         line = [case, name, milliseconds(result["cpu"]), milliseconds(result["wall"])]
         line.append(str(result["runs"]))
         if has_gflop:
             line.append(f"{gflop / result['cpu']:.0f}" if gflop else "")
         if has_peers:
-            fastest = [r["cpu"] for c, n, r in rows if c == case and n in peers]
-            line.append(f"{result['cpu'] / min(fastest):.2f}" if fastest else "")
+            fastest = fastest_peer(rows, case, peers)
+            line.append(f"{result['cpu'] / fastest:.2f}" if fastest else "")
         line.append(", ".join(f"{key} {value}" for key, value in facts.items()))
         lines.append(line)
     return ["| " + " | ".join(line) + " |" for line in lines]

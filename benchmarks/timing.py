@@ -30,8 +30,9 @@ class Contender:
 
     Attributes:
         make: f(options) -> run; run(case) does the work once and returns facts, a dict that may
-            hold "gflop" (work of one run), "count" (items in it: readings are divided by it)
-            and more, which is printed as it is. ImportError: it is not installed.
+            hold "gflop" (work of one run), "count" (items in it: readings are divided by it),
+            "skipped" (why it did nothing) and more, which is printed as it is. ImportError: it
+            is not installed.
         peer: "" for ours, else a name of `PEERS`.
         backends: the Keras backends it knows; None for all.
         group: contenders of one group run in turn, groups one after the other.

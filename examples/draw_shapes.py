@@ -16,8 +16,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-PICTURE_SIZES = ((192, 192), (192, 240), (240, 192), (176, 240))  # height, width
-SHAPE_SIZES = (20, 96)  # longer side of a shape's box, pixels; small ones are as many as large
+PICTURE_SIZES = ((256, 256), (256, 320), (320, 256), (224, 320))  # height, width
+SHAPE_SIZES = (28, 128)  # longer side of a shape's box, pixels; small ones are as many as large
 MAX_SHAPES = 6
 EMPTY_EVERY = 12  # every 12th picture has no object
 MIN_VISIBLE = 0.5  # of a shape's area; a shape that would hide more of another is not drawn
@@ -36,24 +36,15 @@ class Shape:
     box: tuple
 
 
-def _corners(angles, radii=1.0):
-    return np.stack([np.cos(angles), np.sin(angles)], axis=-1) * np.reshape(radii, (-1, 1))
-
-
 def _regular(count):
-    return _corners(2 * np.pi * np.arange(count) / count)
+    angles = 2 * np.pi * np.arange(count) / count
+    return np.stack([np.cos(angles), np.sin(angles)], axis=-1)
 
 
-# Outlines around (0, 0), [P, 2] each. What lies inside two outlines is outside: the ring's hole.
-OUTLINES = {
-    "circle": (_regular(60),),
-    "ring": (_regular(60), 0.55 * _regular(60)),
-    "square": (_regular(4),),
-    "star": (_corners(2 * np.pi * np.arange(10) / 10, np.resize([1.0, 0.42], 10)),),
-    "triangle": (_regular(3),),
-}
+# Corners around (0, 0), [P, 2] each.
+OUTLINES = {"circle": _regular(60), "square": _regular(4), "triangle": _regular(3)}
 # Rotation that sets a shape upright, radians; outlines begin at the right.
-UPRIGHT = {"square": np.pi / 4, "star": -np.pi / 2, "triangle": -np.pi / 2}
+UPRIGHT = {"square": np.pi / 4, "triangle": -np.pi / 2}
 MOST_TILT = np.pi / 9  # to either side: as in photographs, things mostly stand upright
 CLASSES = tuple(OUTLINES)  # the label of a class is its place here
 
@@ -71,16 +62,15 @@ def coverage_of(name, picture_size, centre, size, angle=0.0, squash=1.0):
     """
     cosine, sine = np.cos(angle), np.sin(angle)
     turn = np.array([[cosine, sine], [-sine, cosine]])
-    outlines = [outline * (1.0, squash) @ turn for outline in OUTLINES[name]]
-    low, high = outlines[0].min(axis=0), outlines[0].max(axis=0)
+    outline = OUTLINES[name] * (1.0, squash) @ turn
+    low, high = outline.min(axis=0), outline.max(axis=0)
     scale = size / (high - low).max()
     # OpenCV counts from the middle of the first pixel, boxes from its edge: hence the half.
     middle = np.asarray(centre) - scale * (low + high) / 2
-    fine = [((o * scale + middle) * FINENESS - 0.5) * 2**SUBPIXEL_BITS for o in outlines]
-    points = [np.rint(outline).astype(np.int32) for outline in fine]
+    fine = ((outline * scale + middle) * FINENESS - 0.5) * 2**SUBPIXEL_BITS
     height, width = picture_size
     canvas = np.zeros((height * FINENESS, width * FINENESS), np.uint8)
-    cv2.fillPoly(canvas, points, 255, shift=SUBPIXEL_BITS)
+    cv2.fillPoly(canvas, [np.rint(fine).astype(np.int32)], 255, shift=SUBPIXEL_BITS)
     return cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
 
 

@@ -55,19 +55,13 @@ def test_the_box_of_a_circle_is_its_diameter(draw_shapes):
     assert np.count_nonzero(coverage >= 128) == pytest.approx(math.pi * 15**2, rel=0.05)
 
 
-def test_a_ring_has_a_hole(draw_shapes):
-    coverage = draw_shapes.coverage_of("ring", (100, 100), (50, 50), 60)
-    assert coverage[50, 50] == 0
-    assert coverage[50, 23] == 255
-
-
 @pytest.mark.parametrize("seed", range(40))
 def test_boxes_are_the_bounds_of_the_shape(draw_shapes, seed):
     shape = draw_shapes.random_shape(np.random.default_rng(seed), (256, 320))
     assert shape.box == slow_bounds(shape.coverage)
     x1, y1, x2, y2 = shape.box
     assert 0 <= x1 < x2 <= 320 and 0 <= y1 < y2 <= 256
-    assert 17 <= max(x2 - x1, y2 - y1) <= 121
+    assert 27 <= max(x2 - x1, y2 - y1) <= 129
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -99,10 +93,8 @@ def test_a_dataset_reads_back_as_it_was_drawn(draw_shapes, tmp_path):
     objects = draw_shapes.draw_dataset(tmp_path, train=13, val=2, test=1, seed=5)
     assert rows_of(tmp_path / "classes.csv") == [
         ["circle", "0"],
-        ["ring", "1"],
-        ["square", "2"],
-        ["star", "3"],
-        ["triangle", "4"],
+        ["square", "1"],
+        ["triangle", "2"],
     ]
     rows = rows_of(tmp_path / "train.csv")
     assert len({row[0] for row in rows}) == 13

@@ -5,6 +5,7 @@ overlaps them enough: those objects are never learnt.
 """
 
 import argparse
+import itertools
 import sys
 from pathlib import Path
 
@@ -121,15 +122,28 @@ def trained_anchors(image_shape, boxes, anchor_params=None, pyramid_levels=None)
     return anchors[positive], best[positive]
 
 
-def load_resized(generator, index):
-    """Return a picture and its annotations as training has them: filtered, augmented, resized."""
-    images, annotations = generator.augmented_group([index])
+def load_resized(generator, index, visit=0):
+    """Return a picture and its annotations as training has them: filtered, augmented, resized.
+
+    The augmentation depends on (the generator's seed, index, visit) alone.
+    """
+    from keras_retinanet.preprocessing.batches import BATCH, Batch, batch_context, stream
+
+    with batch_context(Batch(stream(generator.seed, BATCH, visit, index))):
+        images, annotations = generator.augmented_group([index])
     image, annotations = generator.resize_group_entry(images[0], annotations[0])
     return image.copy(), annotations
 
 
-def draw(generator, index, args, anchor_params=None, pyramid_levels=None):
-    """Return a picture with what `args` ask for drawn into it, and how many boxes were trained.
+def draw(generator, index, args, anchor_params=None, pyramid_levels=None, visit=0):
+    """Return a picture with what `args` ask for drawn into it, and how many boxes have anchors.
+
+    Args:
+        generator: the dataset.
+        index: of the picture.
+        args: of `parse_args`.
+        anchor_params, pyramid_levels: the grid; 1.0's by default.
+        visit: another number gives another augmentation.
 
     Returns:
         (uint8 [H, W, 3] BGR, boxes, boxes with anchors).
@@ -138,7 +152,7 @@ def draw(generator, index, args, anchor_params=None, pyramid_levels=None):
 
     from keras_retinanet.utils.visualization import draw_annotations, draw_boxes, draw_caption
 
-    image, annotations = load_resized(generator, index)
+    image, annotations = load_resized(generator, index, visit)
     boxes = annotations["bboxes"]
     anchors, owners = trained_anchors(image.shape, boxes, anchor_params, pyramid_levels)
     trained = np.unique(owners)
@@ -154,15 +168,14 @@ def draw(generator, index, args, anchor_params=None, pyramid_levels=None):
 
 
 def show(generator, args, window, anchor_params=None, pyramid_levels=None):
-    """Show pictures in `window` until the user quits; return how many there are."""
+    """Show pictures in `window`, augmented anew each time, until the user quits."""
     index = 0
-    while generator.size():
-        image, _, _ = draw(generator, index, args, anchor_params, pyramid_levels)
+    for visit in itertools.count():
+        image, _, _ = draw(generator, index, args, anchor_params, pyramid_levels, visit)
         step = window.show(image)
         if step is None:
             break
         index = (index + step) % generator.size()
-    return generator.size()
 
 
 def write_all(generator, args, anchor_params=None, pyramid_levels=None):
