@@ -64,7 +64,7 @@ def keras_predict(options):
 
 
 def keras_hub(options):
-    """Return KerasHub's detector and decoder, in one graph where the backend is TensorFlow."""
+    """Return KerasHub's detector and decoder, on TensorFlow in one graph for each size."""
     import keras
 
     model = networks.hub_network(options)
@@ -74,9 +74,16 @@ def keras_hub(options):
         return model.decode_predictions(model(images, training=False), (images, None))
 
     if keras.backend.backend() == "tensorflow":
-        call = networks.tensorflow_function(detect)
+        graph = networks.jitted(detect)  # its anchors are made for one size
+
+        def call(images):
+            return graph(*networks.tensors([images]))
+
     else:
-        call = lambda images: model.predict(images, verbose=0)  # noqa: E731
+
+        def call(images):
+            return model.predict(images, verbose=0)
+
     picture = _pictures()
 
     def run(size):

@@ -9,6 +9,7 @@ import scenes
 
 DTYPES = ("float32", "mixed_bfloat16")
 TINY_NETWORK = {"pyramid_features": 16, "head_features": 16, "head_layers": 1}
+ANCHORS = 9  # of a cell
 CHECK_SIZE = (256, 256)  # pixels; the picture that sets the scale of random heads
 
 
@@ -154,24 +155,17 @@ def calibrate_ours(network, above):
 
 def calibrate_hub(model, above):
     """Make KerasHub's random heads give `above` candidates."""
-    heads = {
-        name: next(
-            layer
-            for layer in _all_layers(model)
-            if layer.path.startswith(name) and layer.name == "logits_layer"
-        )
-        for name in ("classification_head", "box_head")
+    boxes = model.output["bbox_regression"].shape[-1] * ANCHORS
+    classes = model.output["cls_logits"].shape[-1] * ANCHORS
+    layers = {
+        layer.filters: layer for layer in model._flatten_layers() if hasattr(layer, "filters")
     }
 
     def outputs(images):
         found = model(images, training=False)
         return np.asarray(found["bbox_regression"]), np.asarray(found["cls_logits"])
 
-    _calibrate_keras(outputs, heads["classification_head"], heads["box_head"], above)
-
-
-def _all_layers(model):
-    return model._flatten_layers(include_self=False, recursive=True)
+    _calibrate_keras(outputs, layers[classes], layers[boxes], above)
 
 
 def _calibrate_keras(outputs, class_layer, box_layer, above):

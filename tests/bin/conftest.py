@@ -1,16 +1,14 @@
 """A drawn dataset and a tiny network trained on it, shared by the tests of the commands."""
 
-import importlib.util
-import json
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
 from keras_retinanet.bin import console, train
 
-ROOT = Path(__file__).parents[2]
 ANCHORS = """\
 [anchor_parameters]
 sizes = 16 32 64
@@ -27,22 +25,38 @@ TINY = (
 )
 
 
-def load_example(name):
-    """Return the module of a script in examples/."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def draw_picture(path, rng, count):
+    """Write a noisy picture of 128 x 96 with `count` objects; return their CSV rows."""
+    image = Image.fromarray(rng.integers(60, 120, (96, 128, 3), np.uint8))
+    pen, rows = ImageDraw.Draw(image), []
+    for place in range(count):
+        side = int(rng.integers(24, 40))
+        x = 42 * place + int(rng.integers(0, 42 - side))
+        y = int(rng.integers(0, 96 - side))
+        name = ("disc", "square")[rng.integers(2)]
+        draw = {"disc": pen.ellipse, "square": pen.rectangle}[name]
+        draw((x, y, x + side - 1, y + side - 1), fill=(250, 40 * place, 20))
+        rows.append(f"{path.name},{x},{y},{x + side},{y + side},{name}")
+    image.save(path)
+    return rows or [f"{path.name},,,,,"]
 
 
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory):
-    """Return a folder with train.csv (6 pictures), val.csv (4), classes.csv and anchors.ini."""
-    import sys
+    """Return a folder with train.csv (6 pictures), val.csv (4), classes.csv and anchors.ini.
 
+    val_0.png has no object, the others one to three each.
+    """
     folder = tmp_path_factory.mktemp("drawn")
-    module = sys.modules.setdefault("draw_shapes", load_example("draw_shapes"))
-    module.draw_dataset(folder, train=6, val=4, test=0, seed=2)
+    rng = np.random.default_rng(2)
+    for split, counts in (("train", (3, 2, 3, 1, 3, 2)), ("val", (0, 3, 2, 3))):
+        rows = [
+            row
+            for number, count in enumerate(counts)
+            for row in draw_picture(folder / f"{split}_{number}.png", rng, count)
+        ]
+        (folder / f"{split}.csv").write_text("\n".join(rows), encoding="utf-8")
+    (folder / "classes.csv").write_text("disc,0\nsquare,1\n", encoding="utf-8")
     (folder / "anchors.ini").write_text(ANCHORS, encoding="utf-8")
     return folder
 
@@ -75,7 +89,3 @@ def outcome(capsys):
         return code, capsys.readouterr().err
 
     return run
-
-
-def read_json(path):
-    return json.loads(Path(path).read_text(encoding="utf-8"))
