@@ -66,12 +66,16 @@ def keras_predict(options):
 def keras_hub(options):
     """Return KerasHub's detector and decoder, on TensorFlow in one graph for each size."""
     import keras
+    from keras import ops
 
     model = networks.hub_network(options)
     networks.calibrate_hub(model, options["above"])
 
     def detect(images):
-        return model.decode_predictions(model(images, training=False), (images, None))
+        outputs = model(images, training=False)
+        # its decoder takes no bfloat16
+        outputs = {name: ops.cast(value, "float32") for name, value in outputs.items()}
+        return model.decode_predictions(outputs, (images, None))
 
     if keras.backend.backend() == "tensorflow":
         graph = networks.jitted(detect)  # its anchors are made for one size

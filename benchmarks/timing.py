@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,7 +94,11 @@ def serve(make, options):
         return
     reply({"versions": report.versions()})
     for line in sys.stdin:
-        reply(measured(run, json.loads(line)))
+        try:
+            reply(measured(run, json.loads(line)))
+        except Exception as error:  # a peer's failure must not end the others' measurement
+            traceback.print_exc()
+            reply({"error": f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"})
 
 
 class Worker:
@@ -106,7 +111,7 @@ class Worker:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
-        self.name, self.readings = name, {}
+        self.name, self.readings, self.error = name, {}, None
 
     def _answer(self):
         line = self.process.stdout.readline()
@@ -122,7 +127,8 @@ class Worker:
         """Run once, and keep the reading if it counts."""
         print(json.dumps(case), file=self.process.stdin, flush=True)
         reading = self._answer()
-        if counts:
+        self.error = reading.get("error")
+        if counts and not self.error:
             self.readings.setdefault(label, []).append(reading)
 
     def close(self):
@@ -143,13 +149,18 @@ def medians(readings):
 
 
 def measure_group(workers, cases, repeat, warmup):
-    """Run all cases of all workers in turn; return [(label, name, medians), …]."""
+    """Run all cases of all workers in turn, leaving out those that fail.
+
+    Returns:
+        [(label, name, medians), …].
+    """
     for attempt in range(warmup + repeat):
         for label, case in cases.items():
-            for worker in workers:
+            for worker in [worker for worker in workers if not worker.error]:
                 worker.run(label, case, counts=attempt >= warmup)
                 time.sleep(PAUSE)
-    return [(label, w.name, medians(w.readings[label])) for label in cases for w in workers]
+    well = [worker for worker in workers if not worker.error]
+    return [(label, w.name, medians(w.readings[label])) for label in cases for w in well]
 
 
 def wanted(benchmark, options):
@@ -163,30 +174,33 @@ def wanted(benchmark, options):
     return groups
 
 
+def _start(benchmark, contenders, options):
+    """Return the workers of a group, still getting ready."""
+    return [
+        Worker(
+            benchmark.script,
+            name,
+            {**options, **contender.options},
+            options["python"].get(contender.peer, sys.executable),
+        )
+        for name, contender in contenders.items()
+    ]
+
+
 def measure(benchmark, options):
     """Return (rows of `measure_group`, versions, lines about contenders that are missing)."""
     rows, versions, notes = [], report.versions(), []
     for contenders in wanted(benchmark, options).values():
-        workers = [
-            Worker(
-                benchmark.script,
-                name,
-                {**options, **contender.options},
-                options["python"].get(contender.peer, sys.executable),
-            )
-            for name, contender in contenders.items()
-        ]
+        workers = _start(benchmark, contenders, options)
         try:
-            ready = []
-            for worker in workers:
-                answer = worker.start()
+            answers = [worker.start() for worker in workers]
+            for answer in answers:
                 versions = {**answer.get("versions", {}), **versions}
-                if "missing" in answer:
-                    notes.append(f"{worker.name} was left out: {answer['missing']}")
-                else:
-                    ready.append(worker)
+            for worker, answer in zip(workers, answers, strict=True):
+                worker.error = answer.get("missing")
             cases = benchmark.cases(options)
-            rows += measure_group(ready, cases, options["repeat"], options["warmup"])
+            rows += measure_group(workers, cases, options["repeat"], options["warmup"])
+            notes += [f"{w.name} was left out: {w.error}" for w in workers if w.error]
         finally:
             for worker in workers:
                 worker.close()

@@ -16,3 +16,17 @@ def real_data():
     if not REAL_DATA.is_dir():
         pytest.skip(f"no real data at {REAL_DATA}; name its folder in RETINANET_TEST_DATA")
     return REAL_DATA
+
+
+# `-W error` on the command line overrides the exceptions of pyproject.toml; marks override it.
+EXCEPTIONS = (
+    # Keras 3.15 hands its variables to np.array(), and their __array__ has no `copy` yet
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Let every test pass over the warnings of third parties that are named above."""
+    for item in items:
+        for exception in EXCEPTIONS:
+            item.add_marker(pytest.mark.filterwarnings(exception))
