@@ -9,7 +9,12 @@ from pathlib import Path
 from keras_retinanet.bin import train_network
 from keras_retinanet.bin.console import import_keras, run
 from keras_retinanet.bin.datasets import class_names, make_generator
-from keras_retinanet.bin.train_callbacks import create_callbacks, report, report_snapshots
+from keras_retinanet.bin.train_callbacks import (
+    close_history,
+    create_callbacks,
+    report,
+    report_snapshots,
+)
 from keras_retinanet.bin.train_old_names import create_models, makedirs, model_with_weights
 from keras_retinanet.bin.train_options import PROG, RATE_AT_BATCH_8, check_args, parse_args
 
@@ -183,6 +188,7 @@ def train_on(args, snapshot, train, validation):
     try:
         history = fit(args, model, start, (train, validation), callbacks, steps)
     finally:
+        close_history(callbacks)
         report_snapshots(args, callbacks)
     return history
 

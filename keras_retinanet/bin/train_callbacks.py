@@ -72,3 +72,12 @@ def report_snapshots(args, callbacks):
     report(f"best: epoch {epoch}, {kept.monitored} {abs(value):.4f}, {args.folder / BEST}")
     if kept.written < args.epochs:
         report(f"epoch {kept.written} is kept; go on with --snapshot {args.folder / LAST}")
+
+
+def close_history(callbacks):
+    """Close history.csv, which Keras leaves open when training is cut short."""
+    import keras
+
+    for item in callbacks:
+        if isinstance(item, keras.callbacks.CSVLogger):
+            item.on_train_end()
