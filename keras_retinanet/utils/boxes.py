@@ -23,6 +23,29 @@ def area(boxes):
     return widths * heights
 
 
+def columns(boxes):
+    """Return x1, y1, x2, y2 of `boxes` [..., 4], each [...]."""
+    return tuple(boxes[..., i] for i in range(4))
+
+
+def iou_of_columns(boxes, others):
+    """Return the intersection over union elementwise, where shapes broadcast.
+
+    Args:
+        boxes, others: what `columns` gives.
+
+    Returns:
+        0 where either box has no area.
+    """
+    x1, y1, x2, y2 = boxes
+    u1, v1, u2, v2 = others
+    width = ops.maximum(ops.minimum(x2, u2) - ops.maximum(x1, u1), 0.0)
+    height = ops.maximum(ops.minimum(y2, v2) - ops.maximum(y1, v1), 0.0)
+    shared = width * height
+    union = (x2 - x1) * (y2 - y1) + (u2 - u1) * (v2 - v1) - shared
+    return ops.where(union > 0.0, shared / ops.maximum(union, 1e-12), 0.0)
+
+
 def iou(boxes, others):
     """Return the intersection over union of every pair.
 
@@ -33,13 +56,7 @@ def iou(boxes, others):
     Returns:
         [..., N, M]; 0 where either box has no area.
     """
-    x1, y1, x2, y2 = (boxes[..., :, None, i] for i in range(4))  # [..., N, 1]
-    u1, v1, u2, v2 = (others[..., None, :, i] for i in range(4))  # [..., 1, M]
-    width = ops.maximum(ops.minimum(x2, u2) - ops.maximum(x1, u1), 0.0)
-    height = ops.maximum(ops.minimum(y2, v2) - ops.maximum(y1, v1), 0.0)
-    shared = width * height  # [..., N, M]
-    union = (x2 - x1) * (y2 - y1) + (u2 - u1) * (v2 - v1) - shared
-    return ops.where(union > 0.0, shared / ops.maximum(union, 1e-12), 0.0)
+    return iou_of_columns(columns(boxes[..., :, None, :]), columns(others[..., None, :, :]))
 
 
 def overlaps(boxes, others):
