@@ -5,6 +5,8 @@ Random affine transform and colour (keras-retinanet 1.0's --random-transform), t
     python benchmarks/input_pipeline.py --size 480x640 --workers 1 2
 """
 
+import atexit
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -35,8 +37,9 @@ def ours(options):
     from keras_retinanet.preprocessing.csv_generator import CSVGenerator
     from keras_retinanet.preprocessing.loader import Loader
 
-    folder = tempfile.TemporaryDirectory(prefix="input-pipeline-")
-    annotations, classes = _draw_dataset(Path(folder.name), options)
+    folder = Path(tempfile.mkdtemp(prefix="input-pipeline-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    annotations, classes = _draw_dataset(folder, options)
     generator = CSVGenerator(
         str(annotations),
         str(classes),
@@ -54,7 +57,6 @@ def ours(options):
         height, width = shapes[0][1:3]
         return {"count": sum(shape[0] for shape in shapes), "canvas": f"{height}x{width}"}
 
-    run.folder = folder  # lives as long as the contender
     return run
 
 

@@ -190,7 +190,7 @@ def _start(benchmark, contenders, options):
 def measure(benchmark, options):
     """Return (rows of `measure_group`, versions, lines about contenders that are missing)."""
     rows, versions, notes = [], report.versions(), []
-    for contenders in wanted(benchmark, options).values():
+    for group, contenders in wanted(benchmark, options).items():
         workers = _start(benchmark, contenders, options)
         try:
             answers = [worker.start() for worker in workers]
@@ -198,7 +198,7 @@ def measure(benchmark, options):
                 versions = {**answer.get("versions", {}), **versions}
             for worker, answer in zip(workers, answers, strict=True):
                 worker.error = answer.get("missing")
-            cases = benchmark.cases(options)
+            cases = {f"{k} {group}".strip(): v for k, v in benchmark.cases(options).items()}
             rows += measure_group(workers, cases, options["repeat"], options["warmup"])
             notes += [f"{w.name} was left out: {w.error}" for w in workers if w.error]
         finally:

@@ -1,0 +1,180 @@
+"""Every benchmark runs from end to end at a toy size, and its arithmetic is right."""
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+# a process of its own for each side of each benchmark: minutes on two cores
+pytestmark = pytest.mark.heavy
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+OWN = {
+    "network": ["ours", "ours, frozen"],
+    "inference": ["ours, Runner frozen", "ours, predict_on_batch"],
+    "training_step": ["ours, float32", "ours, mixed_bfloat16"],
+    "targets": ["ours, on the device", "ours, dense as in 1.0"],
+    "postprocess": ["ours", "ours, 1.0's layers"],
+    "input_pipeline": ["ours"],
+    "coco_eval": ["our AP", "our COCO numbers", "pycocotools"],
+}
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """Return f(name) -> a module of benchmarks/, forgotten afterwards; the dtype policy too."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    before, policy = set(sys.modules), keras.config.dtype_policy()
+    yield importlib.import_module
+    keras.config.set_dtype_policy(policy)
+    for name in set(sys.modules) - before:
+        if Path(getattr(sys.modules[name], "__file__", None) or "").parent == FOLDER:
+            del sys.modules[name]
+
+
+def options_of(benchmark, contender):
+    values = {**benchmark.defaults, **benchmark.tiny, "tiny": True}
+    return {**values, **benchmark.contenders[contender].options}
+
+
+def facts_of(benchmark, contender):
+    """Return the facts of the last case of one contender, run in this process."""
+    options = options_of(benchmark, contender)
+    run = benchmark.contenders[contender].make(options)
+    return [run(case) for case in benchmark.cases(options).values()][-1]
+
+
+def test_every_benchmark_of_the_folder_is_tried_here():
+    named = {path.stem for path in FOLDER.glob("*.py") if "timing.Benchmark(" in path.read_text()}
+    assert named == set(OWN)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="freezing is TensorFlow's")
+@pytest.mark.parametrize("name", ["network", "inference", "training_step"])
+def test_benchmarks_of_the_network_run(name, module):
+    benchmark = module(name).BENCHMARK
+    for contender in OWN[name]:
+        facts = facts_of(benchmark, contender)
+        if name == "training_step":
+            assert np.isfinite(float(facts["loss"]))
+        assert ("gflop" in facts) == (name != "inference")
+
+
+def test_both_ways_to_assign_targets_find_the_same_objects(module):
+    benchmark = module("targets").BENCHMARK
+    facts = [facts_of(benchmark, contender) for contender in OWN["targets"]]
+    assert facts[0]["objects"] == facts[1]["objects"] > 0
+
+
+def test_both_ways_to_postprocess_find_the_same_number_of_boxes(module):
+    benchmark = module("postprocess").BENCHMARK
+    facts = [facts_of(benchmark, contender) for contender in OWN["postprocess"]]
+    assert facts[0]["boxes"] == facts[1]["boxes"] > 0
+
+
+def test_the_input_benchmark_counts_pictures(module):
+    benchmark = module("input_pipeline").BENCHMARK
+    assert facts_of(benchmark, "ours") == {"count": 4, "canvas": "64x85"}
+
+
+def test_our_coco_numbers_are_those_of_pycocotools(module):
+    benchmark = module("coco_eval").BENCHMARK
+    ap, ours, theirs = (facts_of(benchmark, contender) for contender in OWN["coco_eval"])
+    assert ours == theirs
+    assert 0 < float(ap["mAP"]) <= 1
+
+
+def test_a_script_prints_a_table_and_names_missing_peers():
+    command = [sys.executable, FOLDER / "postprocess.py", "--tiny", "--peers", "torchvision"]
+    command += ["--python", f"torchvision={sys.executable}", "--above", "5"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "### Head outputs to detections"
+    rows = [line for line in lines if line.startswith("| 5 over 0.05 | ours")]
+    assert len(rows) == 2
+    assert any("torchvision was left out" in line for line in lines) == (
+        importlib.util.find_spec("torchvision") is None
+    )
+
+
+def test_operations_are_counted_by_hand(module):
+    flops = module("flops")
+    inputs = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(4, 3, strides=2, padding="same")(inputs)  # 4 x 6 cells
+    x = keras.layers.DepthwiseConv2D(3, padding="same")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(inputs, keras.layers.Dense(5)(x))
+    counted = [number for _, number in flops.layer_operations(model, 8, 12)]
+    assert counted == [2 * 24 * 4 * 27, 2 * 24 * 4 * 9, 2 * 5 * 4]
+    step = 2 * (3 * sum(counted) - counted[0])
+    assert flops.training_gflop(model, 8, 12, batch_size=2) == pytest.approx(step / 1e9)
+
+
+def test_a_head_used_on_two_levels_counts_twice(module):
+    head = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(2, 1)])
+    inputs = keras.Input((None, None, 3))
+    model = keras.Model(inputs, [head(inputs), head(keras.layers.MaxPooling2D()(inputs))])
+    counted = [number for _, number in module("flops").layer_operations(model, 4, 6)]
+    assert sorted(counted) == [2 * 6 * 2 * 3, 2 * 24 * 2 * 3]
+
+
+def test_calibration_puts_the_wanted_number_of_pairs_over_the_threshold(module):
+    scenes = module("scenes")
+    rng = np.random.default_rng(3)
+    logits, deltas = rng.normal(0, 7.0, (50, 4)), rng.normal(0, 30.0, (50, 4))
+    factor, bias, box_factor = scenes.calibration(logits, deltas, 20)
+    scores = 1 / (1 + np.exp(-(logits * factor + bias)))
+    assert (scores > scenes.SCORE_THRESHOLD * (1 + 1e-9)).sum() == 20
+    assert np.std(logits * factor) == pytest.approx(1.0)
+    assert np.std(deltas * box_factor) == pytest.approx(0.5)
+
+
+def test_made_up_head_outputs_have_exactly_the_wanted_candidates(module):
+    scenes = module("scenes")
+    for above in (0, 1, 30):
+        _, logits = scenes.head_outputs(20, 3, above)
+        assert (logits > scenes.LOGIT_THRESHOLD).sum() == above
+
+
+def test_medians_are_per_item_and_ratios_are_to_the_fastest_peer(module):
+    timing, report = module("timing"), module("report")
+    readings = [{"cpu": cpu, "wall": 2 * cpu, "facts": {"count": 2}} for cpu in (3.0, 1.0, 2.0)]
+    ours = timing.medians(readings)
+    assert ours == {"cpu": 1.0, "wall": 2.0, "facts": {}, "runs": 3}
+    rows = [
+        ("a", "ours", {**ours, "facts": {"gflop": 5.0}}),
+        ("a", "slow", {**ours, "cpu": 8.0}),
+        ("a", "fast", {**ours, "cpu": 4.0}),
+        ("a", "idle", {**ours, "cpu": 0.1, "facts": {"skipped": "why"}}),
+    ]
+    lines = report.table(rows, {"slow", "fast", "idle"})
+    assert lines[2] == "| a | ours | 1000 | 2000 | 3 | 5 | 0.25 |  |"
+    assert lines[3] == "| a | slow | 8000 | 2000 | 3 |  | 2.00 |  |"
+    assert lines[5] == "| a | idle |  |  |  |  |  | why |"
+
+
+def test_a_contender_that_fails_is_left_out(tmp_path):
+    script = tmp_path / "failing.py"
+    script.write_text(
+        f"import sys; sys.path.insert(0, {str(FOLDER)!r})\n"
+        "import timing\n"
+        "def good(options):\n    return lambda case: {'case': case}\n"
+        "def bad(options):\n    return lambda case: 1 / 0\n"
+        "def absent(options):\n    import no_such_package\n"
+        "B = timing.Benchmark('T', __file__, {n: timing.Contender(f) for n, f in\n"
+        "    dict(good=good, bad=bad, absent=absent).items()},\n"
+        "    lambda options: {'one': 1}, {}, {}, repeat=2)\n"
+        "if __name__ == '__main__':\n    timing.main(B)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script, "--tiny"], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "| one | good |" in done.stdout and "case 1 |" in done.stdout
+    assert "- bad was left out: ZeroDivisionError: division by zero" in done.stdout
+    assert "- absent was left out: No module named 'no_such_package'" in done.stdout
