@@ -117,7 +117,7 @@ def torchvision(options, layout="contiguous_format"):
         model = detector(size)
         image = torch.from_numpy(picture(size)).permute(2, 0, 1).flip(0).float() / 255
         with torch.inference_mode(), networks.torch_precision(options["dtype"]):
-            found = {name: value.numpy() for name, value in model([image])[0].items()}
+            found = {name: value.float().numpy() for name, value in model([image])[0].items()}
         return {"boxes": len(found["scores"])}
 
     return run
@@ -149,6 +149,7 @@ BENCHMARK = timing.Benchmark(
         "above": 2000,
     },
     tiny={"size": ["64x96"], "classes": 3},
+    repeat=5,
 )
 
 if __name__ == "__main__":

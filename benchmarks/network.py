@@ -93,6 +93,7 @@ BENCHMARK = timing.Benchmark(
     cases=scenes.size_cases,
     defaults={"size": ["512x512", "800x1344"], "classes": 80, "dtype": "float32"},
     tiny={"size": ["64x96"], "classes": 3},
+    repeat=3,
 )
 
 if __name__ == "__main__":

@@ -127,7 +127,7 @@ BENCHMARK = timing.Benchmark(
     cases=_cases,
     defaults={"size": "800x1344", "classes": 80, "above": [0, 2000, 50000]},
     tiny={"size": "64x64", "classes": 3, "above": [0, 50]},
-    repeat=15,
+    repeat=9,
     warmup=2,
 )
 

@@ -107,7 +107,7 @@ BENCHMARK = timing.Benchmark(
     cases=scenes.size_cases,
     defaults={"size": ["800x1344"], "classes": 80, "batch": 2, "boxes": 20},
     tiny={"size": ["64x64"], "classes": 3, "boxes": 2},
-    repeat=15,
+    repeat=9,
     warmup=2,
 )
 

@@ -152,7 +152,7 @@ BENCHMARK = timing.Benchmark(
     cases=scenes.size_cases,
     defaults={"size": ["512x512"], "classes": 80, "batch": 2, "boxes": 20},
     tiny={"size": ["64x64"], "classes": 3, "boxes": 2},
-    repeat=5,
+    repeat=3,
 )
 
 if __name__ == "__main__":
