@@ -55,18 +55,32 @@ def hub_network(options):
     )
 
 
+def freeze_norms(model):
+    """Fix every batch norm of a Keras model, nested ones too, and return the model."""
+    import keras
+
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+    return model
+
+
 def torchvision_network(options, height=800, width=1344):
     """Return torchvision's detector, which leaves pictures of `height` and `width` unscaled."""
     import torch
     from torchvision.models import detection
+    from torchvision.ops import FrozenBatchNorm2d
 
     torch.manual_seed(1)
+    # what its builder takes by itself where it loads pretrained weights
+    norm = {"norm_layer": FrozenBatchNorm2d} if options.get("norm") == "frozen" else {}
     return detection.retinanet_resnet50_fpn(
         weights=None,
         weights_backbone=None,
         num_classes=options["classes"],
         min_size=min(height, width),
         max_size=max(height, width),
+        **norm,
     )
 
 

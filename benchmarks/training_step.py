@@ -1,7 +1,8 @@
 """One training step: forward, targets, losses, backward, Adam.
 
 float32 and mixed_bfloat16 (autocast on torch) are measured one after the other, the contenders of
-each in turn. Batch norm trains, since the weights are random.
+each in turn. Batch norm is frozen, as in every training that starts from pretrained weights;
+`--norm trains` lets it train.
 
     python benchmarks/training_step.py --size 512x512 --batch 2
 """
@@ -54,6 +55,8 @@ def ours(options):
     from keras_retinanet.models.training import TrainingModel
 
     network = networks.our_network(options)
+    if options["norm"] == "frozen":
+        networks.freeze_norms(network)
     model = TrainingModel(network)
     model.compile(optimizer=keras.optimizers.Adam(RATE, clipnorm=CLIPNORM))
 
@@ -72,6 +75,8 @@ def keras_hub(options):
     import keras
 
     model = networks.hub_network(options)
+    if options["norm"] == "frozen":
+        networks.freeze_norms(model)
     model.compile(optimizer=keras.optimizers.Adam(RATE, clipnorm=CLIPNORM))
 
     def prepare(images, boxes, labels):
@@ -150,7 +155,7 @@ BENCHMARK = timing.Benchmark(
     script=__file__,
     contenders=_contenders(),
     cases=scenes.size_cases,
-    defaults={"size": ["512x512"], "classes": 80, "batch": 2, "boxes": 20},
+    defaults={"size": ["512x512"], "classes": 80, "batch": 2, "boxes": 20, "norm": "frozen"},
     tiny={"size": ["64x64"], "classes": 3, "boxes": 2},
     repeat=3,
 )

@@ -86,7 +86,8 @@ def slugs(path):
     """Return the anchors that a page's headings get."""
     headings = re.findall(r"^#+ (.+)$", text_of(path), re.MULTILINE)
     kept = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
-    return {heading.replace(" ", "-") for heading in kept}
+    named_places = set(re.findall(r'<a id="([\w-]+)"></a>', text_of(path)))
+    return named_places | {heading.replace(" ", "-") for heading in kept}
 
 
 def command_lines():

@@ -16,9 +16,11 @@ from keras_retinanet.bin.debug_output import OutputPaths, Window, make_output_pa
 from keras_retinanet.bin.model_files import read_grid
 from keras_retinanet.bin.output_files import check_new_folder
 from keras_retinanet.bin.picture_options import (
+    add_augmentation,
     add_picture_options,
     check_sides,
     generator_options,
+    settle_augmentation,
 )
 
 __all__ = ["create_generator", "main", "make_output_path", "parse_args", "run"]
@@ -36,7 +38,7 @@ def _add_shown(parser):
         help="draw boxes: green with anchors, red without (yes)",
     )
     parser.add_argument("--display-name", action="store_true", help="write the file's name")
-    parser.add_argument("--random-transform", action="store_true", help="augment geometry, colour")
+    add_augmentation(parser, "none")
     parser.add_argument("--seed", type=number(int, low=0), help="repeatable augmentation")
     parser.add_argument("--config", help=".ini file: anchors, pyramid levels")
 
@@ -72,6 +74,7 @@ def parse_args(args=None):
     parsed = parser.parse_args(args)
     try:
         check_sides(parsed)
+        settle_augmentation(parsed, None)
     except ValueError as error:
         parser.error(str(error))
     return parsed
@@ -84,12 +87,12 @@ def create_generator(args, config=None):
         args: of `parse_args`.
         config: of `utils.config.read_config_file`.
     """
-    from keras_retinanet.preprocessing.augmentation import RANDOM_TRANSFORM
+    from keras_retinanet.preprocessing.augmentation import AUGMENTATIONS
 
     return make_generator(
         args,
         "debug",
-        augmentation=RANDOM_TRANSFORM if args.random_transform else None,
+        augmentation=AUGMENTATIONS[args.augmentation] if args.augmentation else None,
         no_resize=args.no_resize,
         config=config,
         seed=args.seed,

@@ -5,6 +5,8 @@ from keras_retinanet.bin.console import number
 # those of utils.image, whose import would load OpenCV; a test holds them equal
 MIN_SIDE, MAX_SIDE = 800, 1333
 MAX_PIXELS = 178_956_970
+# the names in preprocessing.augmentation, likewise
+AUGMENTATIONS = ("flips", "random-transform", "scale-jitter", "overhead")
 
 
 def add_picture_options(parser, min_side=MIN_SIDE, max_side=MAX_SIDE, note=""):
@@ -40,3 +42,26 @@ def generator_options(args, smaller, larger):
         "group_method": "none",
         "shuffle_groups": False,
     }
+
+
+def add_augmentation(parser, default):
+    """Add the choice of random changes; `default` is said in its help."""
+    parser.add_argument(
+        "--augmentation", choices=AUGMENTATIONS, help=f"random changes of the pictures ({default})"
+    )
+    parser.add_argument(
+        "--random-transform", action="store_true", help="as --augmentation random-transform"
+    )
+
+
+def settle_augmentation(args, default):
+    """Set `args.augmentation` from both options.
+
+    Raises:
+        ValueError: they contradict each other.
+    """
+    if args.random_transform and args.augmentation not in (None, "random-transform"):
+        raise ValueError(f"--random-transform contradicts --augmentation {args.augmentation}")
+    args.augmentation = args.augmentation or (
+        "random-transform" if args.random_transform else default
+    )

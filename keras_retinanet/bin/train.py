@@ -43,7 +43,7 @@ def create_generators(args, preprocess_image=None):
     import keras
 
     from keras_retinanet.models import backbone
-    from keras_retinanet.preprocessing.augmentation import FLIPS, RANDOM_TRANSFORM
+    from keras_retinanet.preprocessing.augmentation import AUGMENTATIONS
 
     common = {
         "batch_size": args.batch_size,
@@ -57,9 +57,12 @@ def create_generators(args, preprocess_image=None):
         "seed": args.seed,
         "canvas_multiple": CANVAS_MULTIPLE.get(keras.backend.backend(), 32),
     }
-    augmentation = RANDOM_TRANSFORM if args.random_transform else FLIPS
     train = make_generator(
-        args, "train", group_method=args.group_method, augmentation=augmentation, **common
+        args,
+        "train",
+        group_method=args.group_method,
+        augmentation=AUGMENTATIONS[args.augmentation],
+        **common,
     )
     validation = make_generator(args, "validation", shuffle_groups=False, **common)
     if not any(len(train.load_annotations(i)["labels"]) for i in range(train.size())):

@@ -9,6 +9,7 @@ import re
 
 from keras_retinanet.bin.console import Parser, add_everywhere, number
 from keras_retinanet.bin.datasets import add_datasets
+from keras_retinanet.bin.picture_options import add_augmentation, settle_augmentation
 
 PROG = "retinanet-train"
 DTYPES = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -104,7 +105,7 @@ def _add_optimization(parser):
 
 
 def _add_pictures(parser):
-    parser.add_argument("--random-transform", action="store_true", help="augment geometry, colour")
+    add_augmentation(parser, "flips")
     side = number(int, low=1)
     own = "; the snapshot's, or"
     parser.add_argument("--image-min-side", type=side, help=f"smaller side, pixels{own} 800")
@@ -191,6 +192,7 @@ def check_args(args):
         raise ValueError(problem)
     args.notices = [text for name, text in GONE.items() if getattr(args, name)]
     plateau = args.reduce_lr_patience is not None or args.reduce_lr_factor is not None
+    settle_augmentation(args, "flips")
     args.lr_schedule = args.lr_schedule or ("plateau" if plateau else "cosine")
     args.reduce_lr_patience = 2 if args.reduce_lr_patience is None else args.reduce_lr_patience
     args.reduce_lr_factor = args.reduce_lr_factor or 0.1

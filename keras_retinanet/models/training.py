@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_retinanet import losses
+from keras_retinanet.models.folding import with_folded_batch_norm
 from keras_retinanet.models.retinanet import anchor_tensor, class_logits
 from keras_retinanet.models.snapshot import profile_of
 from keras_retinanet.utils import boxes as geometry
@@ -63,10 +64,12 @@ class TrainingModel(keras.Model):
         anchors = anchor_tensor(network, profile.levels, profile.anchors)
         self.network = network
         self.profile = profile
-        self.core = keras.Model(
-            network.input,
-            {"deltas": network.outputs[0], "logits": logits, "anchors": anchors},
-            name="core",
+        self.core = with_folded_batch_norm(
+            keras.Model(
+                network.input,
+                {"deltas": network.outputs[0], "logits": logits, "anchors": anchors},
+                name="core",
+            )
         )
         self.classification_loss = losses.CLASSIFICATION_LOSSES[classification_loss].function
         self.classification_tracker = keras.metrics.Mean(name="classification_loss")

@@ -1,12 +1,12 @@
 """Random changes of pictures and what they do to boxes. All randomness comes in as `rng`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from keras_retinanet.utils.image import VisualEffect
-from keras_retinanet.utils.transform import random_transform
+from keras_retinanet.utils.transform import random_transform, scaling
 
 MIN_VISIBLE = 0.1  # share of a box's area; what is left of a smaller one does not show its class
 MIN_SIDE = 1.0  # pixels
@@ -21,6 +21,7 @@ class Augmentation:
         rotation, shear: largest angle either way, radians.
         translation: largest shift either way, share of the picture's width and height.
         scaling: smallest and largest factor, each axis drawn by itself.
+        zoom: smallest and largest factor of both axes alike, drawn evenly on a logarithmic scale.
         contrast, saturation: smallest and largest factor.
         brightness: largest shift either way, share of full brightness.
         hue: largest turn either way, share of a full turn.
@@ -32,6 +33,7 @@ class Augmentation:
     translation: float = 0.0
     shear: float = 0.0
     scaling: tuple = (1.0, 1.0)
+    zoom: tuple = (1.0, 1.0)
     contrast: tuple = (1.0, 1.0)
     brightness: float = 0.0
     hue: float = 0.0
@@ -41,7 +43,7 @@ class Augmentation:
         for name in ("flip_x", "flip_y", "translation", "brightness", "hue"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be from 0 to 1. Received: {getattr(self, name)!r}")
-        for name in ("scaling", "contrast", "saturation"):
+        for name in ("scaling", "zoom", "contrast", "saturation"):
             low, high = getattr(self, name)
             if not 0 < low <= high:
                 raise ValueError(
@@ -50,7 +52,7 @@ class Augmentation:
 
     def transform(self, rng):
         """Return a [3, 3] matrix about the picture's centre, its translation relative."""
-        return random_transform(
+        drawn = random_transform(
             min_rotation=-self.rotation,
             max_rotation=self.rotation,
             min_translation=(-self.translation,) * 2,
@@ -63,6 +65,9 @@ class Augmentation:
             flip_y_chance=self.flip_y,
             prng=rng,
         )
+        if self.zoom[0] == self.zoom[1] == 1.0:
+            return drawn
+        return drawn @ scaling((np.exp(rng.uniform(*np.log(self.zoom))),) * 2)
 
     def effect(self, rng):
         """Return a VisualEffect, or None if the policy leaves colours alone."""
@@ -90,6 +95,23 @@ RANDOM_TRANSFORM = Augmentation(  # 1.0's --random-transform
     hue=0.05,
     saturation=(0.95, 1.05),
 )
+# Upright boxes stay tight under zooms and flips. Turning and shearing by 0.1 rad, as
+# RANDOM_TRANSFORM does, widens the box around the corners of a round thing by up to a fifth, and
+# a network learns such boxes: benchmarks/RESULTS.md has what that costs on blood cells.
+SCALE_JITTER = Augmentation(
+    translation=0.1,
+    zoom=(0.7, 1.4),
+    contrast=(0.8, 1.2),
+    brightness=0.1,
+    saturation=(0.8, 1.2),
+)
+OVERHEAD = replace(SCALE_JITTER, flip_y=0.5)
+AUGMENTATIONS = {  # names on the command line
+    "flips": FLIPS,
+    "random-transform": RANDOM_TRANSFORM,
+    "scale-jitter": SCALE_JITTER,
+    "overhead": OVERHEAD,
+}
 
 
 def clip_visible(boxes, height, width):

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from keras_retinanet.bin import convert_model, debug, evaluate, train
-from keras_retinanet.bin.picture_options import MAX_PIXELS, MAX_SIDE, MIN_SIDE
+from keras_retinanet.bin.picture_options import AUGMENTATIONS, MAX_PIXELS, MAX_SIDE, MIN_SIDE
 
 CSV = {
     train: ["csv", "a.csv", "c.csv"],
@@ -37,6 +37,9 @@ OPTIONS_OF_1_0 = [
     ("train", "--no-evaluation", "evaluation", False),
     ("train", "--freeze-backbone", "freeze_backbone", True),
     ("train", "--random-transform", "random_transform", True),
+    ("train", "--random-transform", "augmentation", "random-transform"),
+    ("train", "--augmentation overhead", "augmentation", "overhead"),
+    ("train", "", "augmentation", "flips"),
     ("train", "--image-min-side 400", "image_min_side", 400),
     ("train", "--image-max-side 900", "image_max_side", 900),
     ("train", "--no-resize", "no_resize", True),
@@ -66,6 +69,8 @@ OPTIONS_OF_1_0 = [
     ("debug", "--display-name", "display_name", True),
     ("debug", "--show-annotations", "show_annotations", True),
     ("debug", "--random-transform", "random_transform", True),
+    ("debug", "--augmentation scale-jitter", "augmentation", "scale-jitter"),
+    ("debug", "", "augmentation", None),
     ("debug", "--image-min-side 400", "image_min_side", 400),
     ("debug", "--image-max-side 900", "image_max_side", 900),
     ("debug", "--config x.ini", "config", "x.ini"),
@@ -225,6 +230,16 @@ REFUSED = {
         ["--snapshot", "s", *CSV[train], "--weights", "w"],
         "--snapshot and --weights exclude each other",
     ),
+    "two augmentations": (
+        train,
+        ["--random-transform", *CSV[train], "--augmentation", "flips"],
+        "--random-transform contradicts --augmentation flips",
+    ),
+    "two augmentations to look at": (
+        debug,
+        ["--random-transform", *CSV[debug], "--augmentation", "overhead"],
+        "--random-transform contradicts --augmentation overhead",
+    ),
 }
 
 
@@ -266,7 +281,9 @@ def test_help_imports_nothing_heavy(name):
 
 
 def test_defaults_are_those_of_the_library():
+    from keras_retinanet.preprocessing import augmentation
     from keras_retinanet.utils import image
 
+    assert tuple(augmentation.AUGMENTATIONS) == AUGMENTATIONS
     defaults = (image.DEFAULT_MIN_SIDE, image.DEFAULT_MAX_SIDE, image.DEFAULT_MAX_PIXELS)
     assert defaults == (MIN_SIDE, MAX_SIDE, MAX_PIXELS)

@@ -5,7 +5,9 @@ import pytest
 
 from keras_retinanet.preprocessing.augmentation import (
     FLIPS,
+    OVERHEAD,
     RANDOM_TRANSFORM,
+    SCALE_JITTER,
     Augmentation,
     clip_visible,
 )
@@ -82,6 +84,30 @@ def test_the_full_policy_stays_in_its_ranges():
     assert all(0.95 <= effect.saturation_factor <= 1.05 for effect in effects)
 
 
+@pytest.mark.parametrize(
+    ("policy", "flips_y"), [(SCALE_JITTER, {1}), (OVERHEAD, {-1, 1})], ids=["jitter", "overhead"]
+)
+def test_scale_jitter_zooms_both_axes_alike_and_neither_turns_nor_shears(policy, flips_y):
+    rng = np.random.default_rng(0)
+    matrices = np.array([policy.transform(rng) for _ in range(300)])
+    zooms = abs(matrices[:, 0, 0])
+    np.testing.assert_allclose(abs(matrices[:, 1, 1]), zooms)
+    np.testing.assert_array_equal(matrices[:, [0, 1], [1, 0]], 0)
+    assert 0.7 <= zooms.min() < 0.72
+    assert 1.38 < zooms.max() <= 1.4
+    assert 0.45 < (zooms < np.sqrt(0.7 * 1.4)).mean() < 0.55  # as often in as out
+    assert set(np.sign(matrices[:, 0, 0])) == {-1, 1}
+    assert set(np.sign(matrices[:, 1, 1])) == flips_y
+
+
+def test_without_a_zoom_nothing_more_is_drawn():
+    policy = Augmentation(rotation=0.5)
+    rng, other = np.random.default_rng(1), np.random.default_rng(1)
+    policy.transform(rng)
+    other.uniform(size=1 + 2 + 1 + 2 + 2)  # rotation, translation, shear, scaling, flips
+    assert rng.uniform() == other.uniform()
+
+
 def test_equal_streams_draw_equal_transforms():
     policy = Augmentation(rotation=0.5)
     first = policy.transform(np.random.default_rng([4, 2]))
@@ -101,9 +127,10 @@ def test_a_part_without_a_range_is_left_out_of_the_effect():
         ({"flip_x": 1.5}, "flip_x must be from 0 to 1. Received: 1.5"),
         ({"hue": -0.1}, "hue must be from 0 to 1. Received: -0.1"),
         ({"scaling": (1.2, 0.8)}, r"scaling must be \(smallest, largest\) above 0"),
+        ({"zoom": (0, 1)}, r"zoom must be \(smallest, largest\) above 0"),
         ({"contrast": (0, 1)}, r"contrast must be \(smallest, largest\) above 0"),
     ],
-    ids=["chance", "shift", "upside down", "zero"],
+    ids=["chance", "shift", "upside down", "no size", "zero"],
 )
 def test_impossible_policies_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
