@@ -159,11 +159,19 @@ def anchors(shapes, sizes, strides, ratios, scales):
     return np.array(found)
 
 
-def assign(anchor_boxes, boxes, labels, size):
+def covered(box, region):
+    """Return which share of a box a region covers."""
+    width = min(box[2], region[2]) - max(box[0], region[0])
+    height = min(box[3], region[3]) - max(box[1], region[1])
+    return max(width, 0) * max(height, 0) / ((box[2] - box[0]) * (box[3] - box[1]))
+
+
+def assign(anchor_boxes, boxes, labels, size, regions=()):
     """Return state, label and box of each anchor, and its deltas where it holds an object.
 
-    IoU >= 0.5 is an object, > 0.4 is ignored, the rest is background; anchors centred at or
-    beyond the image's right or bottom edge are ignored. The first box wins ties.
+    IoU >= 0.5 is an object, > 0.4 is ignored, the rest is background; background of whose area
+    a region covers half is ignored, and so are anchors centred at or beyond the image's right or
+    bottom edge. The first box wins ties.
     """
     states, chosen = [], []
     for anchor in anchor_boxes:
@@ -175,7 +183,7 @@ def assign(anchor_boxes, boxes, labels, size):
         state = BACKGROUND
         if highest >= 0.5:
             state = OBJECT
-        elif highest > 0.4:
+        elif highest > 0.4 or any(covered(anchor, region) >= 0.5 for region in regions):
             state = IGNORED
         height, width = size
         if (anchor[0] + anchor[2]) / 2 >= width or (anchor[1] + anchor[3]) / 2 >= height:

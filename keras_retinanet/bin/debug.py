@@ -27,6 +27,7 @@ __all__ = ["create_generator", "main", "make_output_path", "parse_args", "run"]
 
 PROG = "retinanet-debug"
 RED, GREEN, CYAN = (0, 0, 255), (0, 255, 0), (255, 255, 0)  # blue first
+GREY = (160, 160, 160)  # of regions to ignore
 
 
 def _add_shown(parser):
@@ -35,7 +36,7 @@ def _add_shown(parser):
         "--show-annotations",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="draw boxes: green with anchors, red without (yes)",
+        help="draw boxes: green with anchors, red without, grey to ignore (yes)",
     )
     parser.add_argument("--display-name", action="store_true", help="write the file's name")
     add_augmentation(parser, "none")
@@ -153,15 +154,18 @@ def draw(generator, index, args, anchor_params=None, pyramid_levels=None, visit=
     """
     import numpy as np
 
+    from keras_retinanet.preprocessing.annotations import regions_of, without_regions
     from keras_retinanet.utils.visualization import draw_annotations, draw_boxes, draw_caption
 
     image, annotations = load_resized(generator, index, visit)
+    regions, annotations = regions_of(annotations), without_regions(annotations)
     boxes = annotations["bboxes"]
     anchors, owners = trained_anchors(image.shape, boxes, anchor_params, pyramid_levels)
     trained = np.unique(owners)
     if args.anchors:
         draw_boxes(image, anchors, CYAN, thickness=1)
     if args.show_annotations:
+        draw_boxes(image, regions, GREY)
         draw_annotations(image, annotations, RED, label_to_name=generator.label_to_name)
         draw_boxes(image, boxes[trained], GREEN)
     if args.display_name:

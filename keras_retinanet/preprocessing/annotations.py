@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_retinanet.utils.anchors import REGION
+
 
 def check_annotations(annotations, index):
     """Return a shallow copy with boxes [M, 4], or raise ValueError for what is none."""
@@ -17,6 +19,40 @@ def check_annotations(annotations, index):
             f"{len(boxes)} boxes, {len(annotations['labels'])} labels"
         )
     return {**annotations, "bboxes": boxes}
+
+
+def with_regions(annotations, boxes):
+    """Return annotations with the regions to ignore `boxes` [G, 4] behind, under label `REGION`.
+
+    Further arrays of one row a box get rows of zeros.
+    """
+    count, more = len(annotations["labels"]), len(boxes)
+    if not more:
+        return annotations
+    extended = {
+        key: np.concatenate([value, np.zeros((more, *value.shape[1:]), value.dtype)])
+        for key, value in annotations.items()
+        if isinstance(value, np.ndarray) and value.shape[:1] == (count,)
+    }
+    labels = [np.asarray(annotations["labels"], np.int32).reshape(-1), np.full(more, REGION)]
+    boxes = [np.asarray(annotations["bboxes"], np.float64), np.asarray(boxes, np.float64)]
+    return {
+        **annotations,
+        **extended,
+        "labels": np.concatenate(labels, dtype=np.int32),
+        "bboxes": np.concatenate(boxes),
+    }
+
+
+def regions_of(annotations):
+    """Return the boxes [G, 4] of the regions to ignore."""
+    return annotations["bboxes"][np.asarray(annotations["labels"]) == REGION]
+
+
+def without_regions(annotations):
+    """Return annotations less the regions to ignore, for functions that know objects alone."""
+    kept = np.asarray(annotations["labels"]) != REGION
+    return annotations if kept.all() else select(annotations, kept, annotations["bboxes"])
 
 
 def fit_boxes(boxes, height, width):

@@ -14,6 +14,7 @@ import math
 import keras
 import numpy as np
 
+from keras_retinanet.preprocessing.annotations import without_regions
 from keras_retinanet.preprocessing.batches import (
     BATCH,
     ORDER,
@@ -189,7 +190,7 @@ class Generator(Steps, keras.utils.PyDataset):
         Returns:
             (uint8 [B, H, W, 3] BGR,
              {"boxes": float32 [B, M, 4] in pixels of the canvas, padded with 0,
-              "labels": int32 [B, M] padded with -1,
+              "labels": int32 [B, M] padded with -1; -2 marks a region to ignore,
               "sizes": float32 [B, 2], height and width of each resized picture}).
         """
         group = self.epoch_groups(epoch)[index]
@@ -222,6 +223,8 @@ class Generator(Steps, keras.utils.PyDataset):
         """Return (regression [B, N, 5], labels [B, N, K+1])."""
         size = self._dense_canvas_size(image_group)
         anchors = self.generate_anchors((*size, image_group[0].shape[2]))
+        if self.compute_anchor_targets is not anchor_targets_bbox:  # written for objects alone
+            annotations_group = [without_regions(one) for one in annotations_group]
         return tuple(
             self.compute_anchor_targets(anchors, image_group, annotations_group, self.num_classes())
         )

@@ -1,5 +1,7 @@
 """What a dataset says about itself. A subclass of `Generator` overrides these methods."""
 
+import numpy as np
+
 from keras_retinanet.utils.image import read_image_bgr, read_image_size
 
 
@@ -47,6 +49,14 @@ class DatasetHooks:
     def load_annotations(self, image_index):
         """Return {"labels": [M], "bboxes": [M, 4]} of a picture."""
         raise self._missing("load_annotations")
+
+    def load_ignored(self, image_index):
+        """Return {"labels": [G], "bboxes": [G, 4]}, the regions of a picture to ignore.
+
+        A label says which class was not annotated one by one there, -1 any. Training ignores
+        all classes there.
+        """
+        return {"labels": np.zeros(0, np.int32), "bboxes": np.zeros((0, 4))}
 
     def load_image(self, image_index):
         """Return the picture, uint8 [h, w, 3] BGR."""

@@ -4,7 +4,12 @@ import warnings
 
 import numpy as np
 
-from keras_retinanet.preprocessing.annotations import check_annotations, fit_boxes, select
+from keras_retinanet.preprocessing.annotations import (
+    check_annotations,
+    fit_boxes,
+    select,
+    with_regions,
+)
 from keras_retinanet.preprocessing.augmentation import clip_visible
 from keras_retinanet.preprocessing.batches import draw
 from keras_retinanet.preprocessing.canvas import as_uint8, lay_out_resized
@@ -25,8 +30,14 @@ class Steps(Pictures):
     mended_boxes = 0  # boxes clipped or left out while loading, repeated ones included
 
     def load_annotations_group(self, group):
-        """Return the checked annotations of a group."""
-        return [check_annotations(self.load_annotations(index), index) for index in group]
+        """Return the checked annotations of a group, regions to ignore behind the objects."""
+        return [
+            with_regions(
+                check_annotations(self.load_annotations(index), index),
+                self.load_ignored(index)["bboxes"],
+            )
+            for index in group
+        ]
 
     def filter_annotations(self, image_group, annotations_group, group):
         """Clip boxes to their pictures and leave out those without an area inside.

@@ -10,12 +10,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from keras_retinanet.utils.boxes import DELTA_MEAN, DELTA_STD
+from keras_retinanet.utils.boxes import DELTA_MEAN, DELTA_STD, covered_shares
 from keras_retinanet.utils.boxes import overlaps as compute_overlap
 
 DEFAULT_LEVELS = (3, 4, 5, 6, 7)
 NEGATIVE_OVERLAP = 0.4
 POSITIVE_OVERLAP = 0.5
+REGION = -2  # label of a box that marks a region to ignore, not an object
+REGION_SHARE = 0.5  # of a background anchor's area inside a region from which it is ignored
 
 
 def _numbers(values, kind):
@@ -177,14 +179,19 @@ def _targets_per_image(anchors, image_shape, annotations, num_classes, threshold
     """Return regression [N, 5] and labels [N, K + 1] of one image."""
     regression = np.zeros((len(anchors), 4 + 1), dtype=np.float32)
     labels = np.zeros((len(anchors), num_classes + 1), dtype=np.float32)
-    boxes = annotations["bboxes"]
+    is_region = np.asarray(annotations["labels"]) == REGION
+    boxes = np.asarray(annotations["bboxes"])
+    if is_region.any():
+        covered = covered_shares(anchors, boxes[is_region]).max(axis=1) >= REGION_SHARE
+        regression[covered, -1] = labels[covered, -1] = -1
+    boxes, kinds = boxes[~is_region], np.asarray(annotations["labels"])[~is_region]
     if len(boxes):
         positive, ignored, best = compute_gt_annotations(anchors, boxes, *thresholds)
-        state = positive.astype(np.float32) - ignored
-        regression[:, -1] = labels[:, -1] = state
-        classes = np.asarray(annotations["labels"])[best[positive]].astype(int)
+        for states in (regression[:, -1], labels[:, -1]):
+            states[ignored], states[positive] = -1, 1
+        classes = kinds[best[positive]].astype(int)
         labels[np.flatnonzero(positive), classes] = 1
-        regression[:, :-1] = bbox_transform(anchors, np.asarray(boxes)[best])
+        regression[:, :-1] = bbox_transform(anchors, boxes[best])
     if image_shape is not None:
         centres = (anchors[:, :2] + anchors[:, 2:]) / 2
         outside = (centres[:, 0] >= image_shape[1]) | (centres[:, 1] >= image_shape[0])
@@ -208,7 +215,8 @@ def anchor_targets_bbox(
     Args:
         anchors: [N, 4] of the batch's canvas.
         image_group: B images, of which only the shapes are read.
-        annotations_group: B dictionaries with `bboxes` [M, 4] and `labels` [M].
+        annotations_group: B dictionaries with `bboxes` [M, 4] and `labels` [M]; background
+            anchors in boxes of label `REGION` are ignored.
         num_classes: K.
     """
     if len(image_group) != len(annotations_group) or not len(annotations_group):

@@ -28,6 +28,25 @@ def columns(boxes):
     return tuple(boxes[..., i] for i in range(4))
 
 
+def area_of_columns(boxes):
+    """Return the areas of what `columns` gives."""
+    x1, y1, x2, y2 = boxes
+    return (x2 - x1) * (y2 - y1)
+
+
+def shared_area_of_columns(boxes, others):
+    """Return the area of the intersection elementwise, where shapes broadcast.
+
+    Args:
+        boxes, others: what `columns` gives.
+    """
+    x1, y1, x2, y2 = boxes
+    u1, v1, u2, v2 = others
+    width = ops.maximum(ops.minimum(x2, u2) - ops.maximum(x1, u1), 0.0)
+    height = ops.maximum(ops.minimum(y2, v2) - ops.maximum(y1, v1), 0.0)
+    return width * height
+
+
 def iou_of_columns(boxes, others):
     """Return the intersection over union elementwise, where shapes broadcast.
 
@@ -37,12 +56,8 @@ def iou_of_columns(boxes, others):
     Returns:
         0 where either box has no area.
     """
-    x1, y1, x2, y2 = boxes
-    u1, v1, u2, v2 = others
-    width = ops.maximum(ops.minimum(x2, u2) - ops.maximum(x1, u1), 0.0)
-    height = ops.maximum(ops.minimum(y2, v2) - ops.maximum(y1, v1), 0.0)
-    shared = width * height
-    union = (x2 - x1) * (y2 - y1) + (u2 - u1) * (v2 - v1) - shared
+    shared = shared_area_of_columns(boxes, others)
+    union = area_of_columns(boxes) + area_of_columns(others) - shared
     return ops.where(union > 0.0, shared / ops.maximum(union, 1e-12), 0.0)
 
 
@@ -61,13 +76,24 @@ def iou(boxes, others):
 
 def overlaps(boxes, others):
     """Return `iou` of NumPy boxes [N, 4] and [M, 4] as float64 [N, M], on the host."""
+    shared, areas, other_areas = _shared_areas(boxes, others)
+    union = areas + other_areas - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def covered_shares(boxes, regions):
+    """Return which share of each NumPy box [N, 4] each region [M, 4] covers, float64 [N, M]."""
+    shared, areas, _ = _shared_areas(boxes, regions)
+    return np.divide(shared, areas, out=np.zeros_like(shared), where=areas > 0)
+
+
+def _shared_areas(boxes, others):
+    """Return the areas of all intersections [N, M], of the boxes [N, 1] and the others [1, M]."""
     boxes = np.asarray(boxes, dtype=np.float64)[:, None, :4]
     others = np.asarray(others, dtype=np.float64)[None, :, :4]
     corner = np.minimum(boxes[..., 2:], others[..., 2:])
     sides = np.maximum(corner - np.maximum(boxes[..., :2], others[..., :2]), 0)
-    shared = sides[..., 0] * sides[..., 1]
-    union = area(boxes) + area(others) - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return sides[..., 0] * sides[..., 1], area(boxes), area(others)
 
 
 def _reference_sides(anchors):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_retinanet.preprocessing.augmentation import Augmentation
 from keras_retinanet.preprocessing.kitti import KittiGenerator, kitti_classes
 from keras_retinanet.preprocessing.samples import AnnotationError, AnnotationWarning
 from keras_retinanet.utils.image import ImageError
@@ -38,6 +39,44 @@ def test_dont_care_is_a_region_to_ignore_and_never_a_class(kitti_tree):
     assert generator.load_ignored(0)["bboxes"].tolist() == [[0, 0, 9, 9], [5, 5, 8, 8]]
     assert not generator.has_name("DontCare")
     assert generator.label_to_name(7) == "Misc"
+
+
+def test_regions_to_ignore_reach_training_and_move_with_the_picture(kitti_tree):
+    rows = [row(box="10 5 20 15"), row("DontCare", "30 0 50 40")]
+    options = {"no_resize": True, "canvas_multiple": 8, "seed": 0}
+    still = KittiGenerator(kitti_tree({"a": rows}), **options)
+    _, truth = still.raw_batch(0)
+    assert truth["labels"][0, :3].tolist() == [0, -2, -1]
+    assert truth["boxes"][0, :2].tolist() == [[10, 5, 20, 15], [30, 0, 50, 40]]
+    mirrored = KittiGenerator(
+        kitti_tree({"a": rows}), augmentation=Augmentation(flip_x=1.0), **options
+    )
+    _, truth = mirrored.raw_batch(0)
+    assert truth["labels"][0, :3].tolist() == [0, -2, -1]
+    assert truth["boxes"][0, :2].tolist() == [[30, 5, 40, 15], [0, 0, 20, 40]]
+
+
+def test_dense_targets_ignore_background_in_regions(kitti_tree):
+    rows = [row(box="0 0 32 32"), row("DontCare", "0 0 50 40")]
+    generator = KittiGenerator(kitti_tree({"a": rows}), no_resize=True)
+    _, (regression, labels) = generator[0]
+    assert set(labels[0, :, -1]) == {-1, 0, 1}  # 0: anchors far larger than the region
+    assert (regression[..., -1] == labels[..., -1]).all()
+    plain = KittiGenerator(kitti_tree({"a": rows[:1]}), no_resize=True)[0][1][1]
+    assert ((labels[..., -1] == 1) == (plain[..., -1] == 1)).all()
+    assert (labels[..., -1] == -1).sum() > (plain[..., -1] == -1).sum()
+
+
+def test_a_target_function_of_ones_own_sees_objects_alone(kitti_tree):
+    seen = []
+
+    def targets(anchors, image_group, annotations_group, num_classes):
+        seen.extend(annotations["labels"].tolist() for annotations in annotations_group)
+        return np.zeros(1), np.zeros(1)
+
+    rows = [row(), row("DontCare", "30 0 50 40")]
+    KittiGenerator(kitti_tree({"a": rows}), compute_anchor_targets=targets)[0]
+    assert seen == [[0]]
 
 
 def test_classes_are_those_of_1_0(kitti_tree):

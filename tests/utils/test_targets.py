@@ -5,6 +5,7 @@ import pytest
 from keras import ops
 
 from keras_retinanet.utils.anchors import (
+    REGION,
     AnchorParameters,
     anchor_targets_bbox,
     anchors_for_shape,
@@ -79,6 +80,54 @@ def test_assignment_equals_loops():
         for anchor in np.flatnonzero(state[image] == 1):
             assert label[image, anchor] == classes[anchor]
             assert box[image, anchor].tolist() == boxes[image, chosen[anchor]].tolist()
+
+
+def with_regions(boxes, labels, seed):
+    """Return boxes and labels with two regions to ignore among those of each image."""
+    rng = np.random.default_rng(seed)
+    low = rng.uniform(0, 70, (len(boxes), 2, 2))
+    regions = np.concatenate([low, low + rng.uniform(5, 50, low.shape)], axis=2)
+    marks = np.full((len(boxes), 2), REGION)
+    order = [1, *range(2, 2 + boxes.shape[1]), 0]  # one before, one behind the objects
+    return (
+        np.concatenate([regions, boxes], axis=1)[:, order].astype(np.float32),
+        np.concatenate([marks, labels], axis=1)[:, order],
+        regions.astype(np.float32),
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_regions_exempt_background_as_loops_and_the_host_do(seed):
+    boxes, labels, sizes = random_batch(seed)
+    mixed_boxes, mixed_labels, regions = with_regions(boxes, labels, seed)
+    state, label, box = assigned(ANCHORS, mixed_boxes, mixed_labels, sizes)
+    plain, plain_label, plain_box = assigned(ANCHORS, boxes, labels, sizes)
+    np.testing.assert_array_equal(state == 1, plain == 1)  # objects stay objects
+    np.testing.assert_array_equal(label[state == 1], plain_label[state == 1])
+    np.testing.assert_array_equal(box[state == 1], plain_box[state == 1])
+    assert (state == -1).sum() > (plain == -1).sum() + 20
+    groups = []
+    for image in range(len(boxes)):
+        real = labels[image] >= 0
+        found = boxes[image][real], labels[image][real]
+        expected, _, _ = reference.assign(ANCHORS, *found, sizes[image], regions[image])
+        assert state[image].tolist() == expected
+        used = mixed_labels[image] != -1
+        groups.append({"bboxes": mixed_boxes[image][used], "labels": mixed_labels[image][used]})
+    images = [np.zeros((int(h), int(w), 3)) for h, w in sizes]
+    dense_boxes, dense_labels = anchor_targets_bbox(ANCHORS, images, groups, 3)
+    np.testing.assert_array_equal(dense_labels[..., -1], state)
+    np.testing.assert_array_equal(dense_boxes[..., -1], state)
+
+
+@pytest.mark.parametrize(
+    ("region", "state"),
+    [((0, 0, 10, 4.9), 0), ((0, 0, 10, 5), -1), ((-90, -90, 100, 100), -1), ((10, 0, 20, 10), 0)],
+    ids=["less than half", "half", "all", "touches"],
+)
+def test_a_region_counts_from_half_of_the_anchor_on(region, state):
+    found, _, _ = assigned([(0, 0, 10, 10)], [[region]], [[REGION]], [(10, 10)])
+    assert found.tolist() == [[state]]
 
 
 def test_images_without_boxes_have_no_objects():
