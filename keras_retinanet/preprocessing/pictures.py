@@ -98,10 +98,14 @@ class Pictures(DatasetHooks):
 
     def load_image_group(self, group):
         """Return the pictures of a group."""
-        return [self._load_named(index) for index in group]
+        return [self.load_named(index) for index in group]
 
-    def load_usable_group(self, group):
+    def load_usable_group(self, group, load=None):
         """Return (group, pictures); with `skip_broken`, others take the place of broken ones.
+
+        Args:
+            group: indices.
+            load: f(group) -> pictures in place of `load_image_group`.
 
         Raises:
             ImageError: names the broken picture.
@@ -109,16 +113,17 @@ class Pictures(DatasetHooks):
         while True:
             group = self._without_broken(group)
             try:
-                return group, self.load_image_group(group)
+                return group, (load or self.load_image_group)(group)
             except ImageError:
                 found = self._find_broken(group) if self.skip_broken else {}
                 if not found:
                     raise
                 self.leave_out(found)
 
-    def _load_named(self, index):
+    def load_named(self, index, read=None):
+        """Return read(index), or load_image(index); what goes wrong names the picture."""
         try:
-            return self.load_image(index)
+            return (read or self.load_image)(index)
         except OSError as error:
             raise ImageError(
                 f"{self.image_name(index)}: cannot be read ({error}). Replace the file"
@@ -128,7 +133,7 @@ class Pictures(DatasetHooks):
         found = {}
         for index in group:
             try:
-                self._load_named(index)
+                self.load_named(index)
             except ImageError as error:
                 found[index] = str(error)
         return found

@@ -146,7 +146,9 @@ def test_a_damaged_cache_is_as_good_as_none(files, read, tmp_path):
     check_files_once(files, LIMIT)
     whole = beside(tmp_path).read_bytes()
     damaged = [whole[:cut] for cut in range(0, len(whole), 19)]
-    damaged += [whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :] for at in range(0, len(whole), 5)]
+    damaged += [
+        whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :] for at in range(0, len(whole), 5)
+    ]
     damaged += [b"[]\n", b"{}\n", b'{"format": 1}\n', b"\xff\n", whole + b"x", b"[" * 999_999]
     for content in damaged:
         beside(tmp_path).write_bytes(content)
