@@ -35,6 +35,7 @@ class CocoFile:
         areas: [T] float64, square pixels: of the mask where the file has one.
         crowd: [T] bool, whether the box stands for a crowd of objects.
         strays: number of annotations left out since their picture is not in the file.
+        sizes: [pictures, 2] int64, height and width as the file states them, 0 where it does not.
     """
 
     image_ids: tuple
@@ -47,6 +48,7 @@ class CocoFile:
     areas: np.ndarray
     crowd: np.ndarray
     strays: int
+    sizes: np.ndarray = None
 
     @cached_property
     def dataset(self):
@@ -97,7 +99,8 @@ def _sound(path, found, image_folder):
     columns = (numbers, found.pictures[numbers], found.category_ids[numbers])
     shapes = (values[:, :4].copy(), values[:, 4].copy(), found.crowd[numbers])
     strays = len(found.pictures) - len(numbers)
-    return CocoFile(tuple(names), tuple(names.values()), kinds, *columns, *shapes, strays)
+    found = (*columns, *shapes, strays, _sizes(found.images))
+    return CocoFile(tuple(names), tuple(names.values()), kinds, *found)
 
 
 def _read_slowly(path, image_folder):
@@ -107,11 +110,17 @@ def _read_slowly(path, image_folder):
     images, categories, annotations = (
         _entries(path, content, key) for key in ("images", "categories", "annotations")
     )
-    pairs = [(image.get("id"), image.get("file_name")) for image in images]
-    names = _file_names(path, pairs, image_folder)
+    images = [
+        [image.get(key) for key in ("id", "file_name", "height", "width")] for image in images
+    ]
+    names = _file_names(path, images, image_folder)
     kinds = _categories(path, categories)
     return CocoFile(
-        tuple(names), tuple(names.values()), kinds, *_boxes(path, annotations, names, kinds)
+        tuple(names),
+        tuple(names.values()),
+        kinds,
+        *_boxes(path, annotations, names, kinds),
+        sizes=_sizes(images),
     )
 
 
@@ -127,9 +136,9 @@ def _entries(path, content, key):
 
 
 def _file_names(path, images, image_folder):
-    """Return {image id: file name} of [(id, file name)]."""
+    """Return {image id: file name} of [(id, file name, …)]."""
     names = {}
-    for number, (key, name) in enumerate(images):
+    for number, (key, name, *_) in enumerate(images):
         place = f"{path}: images[{number}]"
         if type(key) not in (int, str):
             raise AnnotationError(f"{place} has no 'id' that is a number: {shown(str(key))}")
@@ -137,6 +146,15 @@ def _file_names(path, images, image_folder):
             raise AnnotationError(f"{place} repeats the id {key!r}. Give each picture its own")
         names[key] = check_name(name, image_folder, f"{place}: file_name")
     return names
+
+
+def _sizes(images):
+    """Return the heights and widths [pictures, 2] that a file states; nothing else needs them."""
+    sides = [
+        [side if type(side) in _NUMBERS and 0 < side < MAX_COORDINATE else 0 for side in image[2:]]
+        for image in images
+    ]
+    return np.array(sides, np.float64).reshape(-1, 2).astype(np.int64)
 
 
 def _categories(path, categories):

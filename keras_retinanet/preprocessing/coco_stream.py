@@ -22,6 +22,8 @@ _BETWEEN = re.compile(rb"\}\s*,\s*(?=\{)")  # where an annotation may end and an
 class _Image(msgspec.Struct, gc=False):
     id: int | str
     file_name: str
+    height: object = 0
+    width: object = 0
 
 
 class _Annotation(msgspec.Struct, gc=False):
@@ -43,7 +45,7 @@ class Content:
     """What a file holds.
 
     Attributes:
-        images: [(id, file name)].
+        images: [(id, file name, height, width)].
         categories: as in the file.
         pictures: [T] int64, place of each annotation's picture, -1 where it is not in the file.
         category_ids: [T] int64.
@@ -64,8 +66,8 @@ def stream(content):
     try:
         _check_utf_8(content)
         file = msgspec.json.decode(content, type=_File)
-        images = [(image.id, image.file_name) for image in file.images]
-        places = {key: place for place, (key, _) in enumerate(images)}
+        images = [(i.id, i.file_name, i.height, i.width) for i in file.images]
+        places = {key: place for place, (key, *_) in enumerate(images)}
         parts = [_columns(part, places) for part in _annotations(memoryview(file.annotations))]
     except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError, RecursionError):
         return None

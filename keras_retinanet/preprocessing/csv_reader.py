@@ -24,7 +24,12 @@ from keras_retinanet.preprocessing.csv_text import (
     read_checked,
     shown,
 )
-from keras_retinanet.preprocessing.samples import AnnotationError, AnnotationWarning, Samples
+from keras_retinanet.preprocessing.samples import (
+    AnnotationError,
+    AnnotationWarning,
+    FlatBox,
+    Samples,
+)
 
 __all__ = [
     "MAX_COORDINATE",
@@ -52,41 +57,44 @@ _HEADER_NOTICE = "line 1: a header was found; the columns are taken by their nam
 SMALL_PIECE = 1 << 15  # bytes; how much is read row by row where a piece is not plain
 
 
-def read_samples(path, classes):
+def read_samples(path, classes, left_out=None):
     """Return the Samples of an annotation file, or raise AnnotationError.
 
     Args:
         path: the annotation file.
         classes: {name: id}.
+        left_out: see `parse_annotations`.
     """
     with located(path):
-        samples, notices = _parse_content(read_checked(path), classes)
+        samples, notices = _parse_content(read_checked(path), classes, left_out)
         if not samples.paths:
             raise AnnotationError(f"line 1: there are no annotations. The format is {ROW_FORMAT}")
-    for notice in notices:
+    for notice in notices if left_out is None else ():
         warnings.warn(f"{path}: {notice}", AnnotationWarning, stacklevel=3)
     return samples
 
 
-def parse_annotations(reader, classes):
+def parse_annotations(reader, classes, left_out=None):
     """Return (Samples, notices: what was accepted but should be known) of a csv reader.
 
     Args:
         reader: csv.reader, whose rows may start with a header.
         classes: {name: id}.
+        left_out: a list that gets the boxes without an area as FlatBoxes, which are refused
+            otherwise, and at the end the Samples of the repeated rows.
     """
-    rows = _Rows(classes)
+    rows = _Rows(classes, left_out)
     rows.read(reader)
     return rows.samples()
 
 
-def _parse_content(content, classes):
+def _parse_content(content, classes, left_out):
     """Return the same of the bytes of a file, plain pieces of it by array operations.
 
     The first piece, which may have a header, is read row by row, and so is all from the first
     quote on: quoted fields may run over lines.
     """
-    rows, start = _Rows(classes), len(BOM) if content.startswith(BOM) else 0
+    rows, start = _Rows(classes, left_out), len(BOM) if content.startswith(BOM) else 0
     quote = content.find(b'"')
     end = len(content) if quote < 0 else content.rfind(b"\n", start, quote) + 1 or start
     for piece in pieces(content, start, end, PIECE):
@@ -105,8 +113,8 @@ class _Rows:
         line: number of the next line.
     """
 
-    def __init__(self, classes):
-        self.classes, self._table = classes, class_table(classes)
+    def __init__(self, classes, left_out=None):
+        self.classes, self._table, self.left_out = classes, class_table(classes), left_out
         self.notices, self._indices, self._parts = [], {}, []
         self.columns, self.line = None, 1
 
@@ -138,17 +146,27 @@ class _Rows:
             fields = _pick(line, row, self.columns)
             index = self._indices.setdefault(fields[0], len(self._indices))
             if any(fields[1:]):
+                box = _coordinates(line, fields[1:5])
+                if self.left_out is None:
+                    _refuse_flat(line, box, fields[1:5])
+                label = _label(line, fields[5], self.classes)
+                if box[2] <= box[0] or box[3] <= box[1]:
+                    self.left_out.append(FlatBox(index, tuple(box), label, f"line {line}"))
+                    continue
                 pictures.append(index)
-                boxes.extend(_box(line, fields[1:5]))
-                labels.append(_label(line, fields[5], self.classes))
+                boxes.extend(box)
+                labels.append(label)
         self._parts.append((pictures, np.reshape(boxes, (-1, 4)), labels))
         self.line += reader.line_num
 
     def samples(self):
         """Return (Samples, notices)."""
         columns = [np.concatenate(column) for column in zip(*self._parts, strict=True)]
-        samples, dropped = Samples.from_rows(self._indices, *columns).without_duplicates()
+        samples, repeated = Samples.from_rows(self._indices, *columns).split_duplicates()
+        dropped = len(repeated.labels)
         more = [f"{dropped} duplicate rows are left out"] if dropped else []
+        if self.left_out is not None:
+            self.left_out.append(repeated)
         return samples, self.notices + more
 
 
@@ -186,19 +204,22 @@ def _pick(line, row, columns):
     return fields
 
 
-def _box(line, texts):
+def _coordinates(line, texts):
     """Return x1, y1, x2, y2 of four fields."""
-    box = [
+    return [
         _parse(text, _pixels, f"line {line}: malformed {name}: {{}}")
         for name, text in zip(("x1", "y1", "x2", "y2"), texts, strict=True)
     ]
+
+
+def _refuse_flat(line, box, texts):
+    """Raise AnnotationError where a box has no area."""
     for axis, low, high in (("x", 0, 2), ("y", 1, 3)):
         if box[high] <= box[low]:
             raise AnnotationError(
                 f"line {line}: {axis}2 ({texts[high]}) must be higher than {axis}1 "
                 f"({texts[low]}). {BOX_REMEDY}"
             )
-    return box
 
 
 def _label(line, name, classes):

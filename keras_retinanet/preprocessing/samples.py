@@ -6,6 +6,7 @@ Boxes lie in one array for the whole dataset, not in a Python object each: a mil
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,15 @@ class AnnotationError(ValueError):
 
 class AnnotationWarning(UserWarning):
     """Annotations that were mended or left out; given once, with their number."""
+
+
+class FlatBox(NamedTuple):
+    """A box without an area, which no table holds: its picture, (x1, y1, x2, y2), where it is."""
+
+    picture: int
+    box: tuple
+    label: int
+    place: str
 
 
 @dataclass(frozen=True)
@@ -58,16 +68,19 @@ class Samples:
 
     def without_duplicates(self):
         """Return (the table with each (picture, box, label) once, the number of rows dropped)."""
+        table, repeated = self.split_duplicates()
+        return table, len(repeated.labels)
+
+    def split_duplicates(self):
+        """Return (the table with each (picture, box, label) once, the table of the other rows)."""
         suspects = self._suspects()
-        if not len(suspects):
-            return self, 0
         columns = (self.pictures, self.boxes, self.labels)
         rows = np.column_stack([column[suspects] for column in columns])
         order = np.lexsort(rows.T)  # stable: of equal rows the first comes first
         repeats = (rows[order][1:] == rows[order][:-1]).all(axis=1)
         kept = np.ones(len(self.pictures), bool)
         kept[suspects[order[1:][repeats]]] = False
-        return self._rows(kept), int(repeats.sum())
+        return (self if kept.all() else self._rows(kept)), self._rows(~kept)
 
     def _suspects(self):
         """Return the rows, ascending, that share a hash with another: all repeated ones, and few
@@ -80,7 +93,7 @@ class Samples:
             hashes ^= hashes >> np.uint64(29)
         ordered = np.sort(hashes)
         shared = ordered[1:][ordered[1:] == ordered[:-1]]
-        return np.flatnonzero(np.isin(hashes, shared)) if len(shared) else shared
+        return np.flatnonzero(np.isin(hashes, shared)) if len(shared) else np.zeros(0, np.int64)
 
     def without_pictures(self, indices):
         """Return the table less the pictures of `indices`."""

@@ -78,7 +78,8 @@ bad = st.tuples(
     good, st.sampled_from(["image_id", "category_id", "bbox", "area", "iscrowd", "id"]), anything
 ).map(lambda t: {**t[0], t[1]: t[2]})
 image = st.fixed_dictionaries(
-    {"id": st.integers(10, 12), "file_name": st.sampled_from(["a.png", "b.png", "../a", "", None])}
+    {"id": st.integers(10, 12), "file_name": st.sampled_from(["a.png", "b.png", "../a", "", None])},
+    optional={"height": st.one_of(anything, number), "width": number},
 )
 IMAGES = [{"id": 7, "file_name": "a/ä.png"}, {"id": "b", "file_name": "b.png", "width": 4}, {
     "id": 9, "file_name": "c.png", "file_name ": 3}]  # fmt: skip
@@ -133,7 +134,7 @@ def test_sound_files_go_the_fast_way_and_cuts_in_strings_are_seen(monkeypatch):
     for piece in range(1, len(TEXT)):
         monkeypatch.setattr(coco_stream, "PIECE", piece)
         found = coco_stream.stream(TEXT)
-        assert found.images == [(7, "a/ä.png"), ("b", "b.png"), (9, "c.png")]
+        assert found.images == [(7, "a/ä.png", 0, 0), ("b", "b.png", 0, 4), (9, "c.png", 0, 0)]
         assert found.categories == CATEGORIES
         assert found.pictures.tolist() == [0, 1]
         assert found.category_ids.tolist() == [3, 1]
@@ -177,3 +178,15 @@ def test_masks_are_never_objects(tmp_path, monkeypatch):
     tracemalloc.stop()
     assert len(found.boxes) == 2_000
     assert peak < 1.2 * len(text)  # the text itself is held while it is read
+
+
+def test_stated_sizes_are_read_where_they_can_be_sizes(tmp_path):
+    sides = [(40, 60), (40.0, 7), (None, "7"), (-3, True), (float(10**12), 0)]
+    images = [
+        {"id": number, "file_name": "a.png", "height": height, "width": width}
+        for number, (height, width) in enumerate(sides)
+    ]
+    content = {"images": images, "categories": CATEGORIES, "annotations": []}
+    (tmp_path / "instances.json").write_text(json.dumps(content))
+    found = coco_file.read_coco_file(tmp_path / "instances.json", tmp_path)
+    assert found.sizes.tolist() == [[40, 60], [40, 7], [0, 0], [0, 0], [0, 0]]

@@ -216,3 +216,17 @@ def test_notices_of_a_header_and_repeats_are_given(tmp_path):
         "line 1: a header was found; the columns are taken by their names",
         "2999 duplicate rows are left out",
     ]
+
+
+def test_flat_boxes_and_repeats_are_handed_out_to_who_asks(tmp_path):
+    rows = [f"{place // 3}.jpg,1,2,{3 + place},4,cat" for place in range(3_000)]
+    rows[2_000] = "666.jpg,1,2,1,4,dog"
+    rows[2_500] = rows[2_499]
+    (tmp_path / "rows.csv").write_text("\n".join(rows))
+    left_out = []
+    samples = csv_reader.read_samples(tmp_path / "rows.csv", CLASSES, left_out)
+    assert len(samples.labels) == 2_998
+    flat, repeated = left_out
+    assert flat == (666, (1, 2, 1, 4), 3, "line 2001")
+    assert repeated.pictures.tolist() == [833]
+    assert repeated.boxes.tolist() == [[1, 2, 2502, 4]]
