@@ -33,6 +33,7 @@ setup(
     install_requires=[
         "h5py>=3.11",
         "keras>=3.15",
+        "msgspec>=0.19",
         "numpy>=2.0",
         "opencv-python-headless>=4.10",
         "pillow>=11",

@@ -19,7 +19,18 @@ OWN = {
     "training_step": ["ours, float32", "ours, mixed_bfloat16"],
     "targets": ["ours, on the device", "ours, dense as in 1.0"],
     "postprocess": ["ours", "ours, 1.0's layers"],
-    "input_pipeline": ["ours"],
+    "input_pipeline": ["ours", "JPEG reduced", "JPEG whole"],
+    "indexing": [
+        "CSV",
+        "CSV, row by row",
+        "JSON",
+        "JSON, Python's json",
+        "JSON with masks",
+        "JSON with masks, Python's json",
+        "headers, first start",
+        "headers, later start",
+    ],
+    "loader_memory": ["ours"],
     "coco_eval": ["our AP", "our COCO numbers", "pycocotools"],
 }
 
@@ -76,9 +87,36 @@ def test_both_ways_to_postprocess_find_the_same_number_of_boxes(module):
     assert facts[0]["boxes"] == facts[1]["boxes"] > 0
 
 
-def test_the_input_benchmark_counts_pictures(module):
+def test_the_input_benchmark_counts_pictures(module, monkeypatch):
+    from keras_retinanet.preprocessing import reduced
+
     benchmark = module("input_pipeline").BENCHMARK
-    assert facts_of(benchmark, "ours") == {"count": 4, "canvas": "64x85"}
+    monkeypatch.setattr(reduced, "FACTORS", reduced.FACTORS)  # put back what "JPEG whole" changes
+    for contender, canvas in zip(
+        OWN["input_pipeline"], ("64x85", "384x512", "384x512"), strict=True
+    ):
+        facts = facts_of(benchmark, contender)
+        assert (facts["count"], facts["canvas"]) == (4, canvas)
+
+
+def test_the_indexing_benchmark_finds_all_boxes_and_pictures(module, monkeypatch):
+    from keras_retinanet.preprocessing import coco_file, csv_reader
+
+    benchmark = module("indexing").BENCHMARK
+    monkeypatch.setattr(csv_reader, "plain_rows", csv_reader.plain_rows)
+    monkeypatch.setattr(coco_file, "stream", coco_file.stream)
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    for contender in OWN["indexing"]:
+        facts = facts_of(benchmark, contender)
+        assert facts.get("boxes", 6_000) == 6_000
+        assert facts.get("sound", 600) == 600
+
+
+def test_the_memory_benchmark_reads_every_batch(module):
+    benchmark = module("loader_memory").BENCHMARK
+    facts = facts_of(benchmark, "ours")
+    assert (facts["batches"], facts["count"]) == (30, 120)
+    assert facts["queue"] == f"3 x {4 * (96 * 128 * 3 + 8 + 8 * 20) / 2**20:.3f} MB"
 
 
 def test_our_coco_numbers_are_those_of_pycocotools(module):

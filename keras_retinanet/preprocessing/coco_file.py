@@ -10,7 +10,8 @@ from functools import cached_property
 
 import numpy as np
 
-from keras_retinanet.preprocessing.annotation_files import check_name, read_json
+from keras_retinanet.preprocessing.annotation_files import check_name, read_content, read_json
+from keras_retinanet.preprocessing.coco_stream import stream
 from keras_retinanet.preprocessing.csv_reader import MAX_COORDINATE
 from keras_retinanet.preprocessing.csv_text import shown
 from keras_retinanet.preprocessing.samples import AnnotationError
@@ -34,6 +35,7 @@ class CocoFile:
         areas: [T] float64, square pixels: of the mask where the file has one.
         crowd: [T] bool, whether the box stands for a crowd of objects.
         strays: number of annotations left out since their picture is not in the file.
+        sizes: [pictures, 2] int64, height and width as the file states them, 0 where it does not.
     """
 
     image_ids: tuple
@@ -46,6 +48,7 @@ class CocoFile:
     areas: np.ndarray
     crowd: np.ndarray
     strays: int
+    sizes: np.ndarray = None
 
     @cached_property
     def dataset(self):
@@ -79,16 +82,45 @@ def read_coco_file(path, image_folder):
     Raises:
         AnnotationError: one line with the file and the entry.
     """
+    found = stream(read_content(path))
+    return (found and _sound(path, found, image_folder)) or _read_slowly(path, image_folder)
+
+
+def _sound(path, found, image_folder):
+    """Return the CocoFile of a `Content`, or None if an annotation of it cannot be used."""
+    if not found.images or not found.categories:
+        return None
+    names = _file_names(path, found.images, image_folder)
+    kinds = _categories(path, found.categories)
+    numbers = np.flatnonzero(found.pictures >= 0)
+    values = found.values[numbers]
+    if _bad(values).any() or not np.isin(found.category_ids[numbers], list(kinds)).all():
+        return None
+    columns = (numbers, found.pictures[numbers], found.category_ids[numbers])
+    shapes = (values[:, :4].copy(), values[:, 4].copy(), found.crowd[numbers])
+    strays = len(found.pictures) - len(numbers)
+    found = (*columns, *shapes, strays, _sizes(found.images))
+    return CocoFile(tuple(names), tuple(names.values()), kinds, *found)
+
+
+def _read_slowly(path, image_folder):
     content = read_json(path)
     if not isinstance(content, dict):
         raise AnnotationError(f"{path}: not a COCO file: no 'images', 'annotations', 'categories'")
     images, categories, annotations = (
         _entries(path, content, key) for key in ("images", "categories", "annotations")
     )
+    images = [
+        [image.get(key) for key in ("id", "file_name", "height", "width")] for image in images
+    ]
     names = _file_names(path, images, image_folder)
     kinds = _categories(path, categories)
     return CocoFile(
-        tuple(names), tuple(names.values()), kinds, *_boxes(path, annotations, names, kinds)
+        tuple(names),
+        tuple(names.values()),
+        kinds,
+        *_boxes(path, annotations, names, kinds),
+        sizes=_sizes(images),
     )
 
 
@@ -104,17 +136,25 @@ def _entries(path, content, key):
 
 
 def _file_names(path, images, image_folder):
-    """Return {image id: file name}."""
+    """Return {image id: file name} of [(id, file name, …)]."""
     names = {}
-    for number, image in enumerate(images):
+    for number, (key, name, *_) in enumerate(images):
         place = f"{path}: images[{number}]"
-        key = image.get("id")
         if type(key) not in (int, str):
             raise AnnotationError(f"{place} has no 'id' that is a number: {shown(str(key))}")
         if key in names:
             raise AnnotationError(f"{place} repeats the id {key!r}. Give each picture its own")
-        names[key] = check_name(image.get("file_name"), image_folder, f"{place}: file_name")
+        names[key] = check_name(name, image_folder, f"{place}: file_name")
     return names
+
+
+def _sizes(images):
+    """Return the heights and widths [pictures, 2] that a file states; nothing else needs them."""
+    sides = [
+        [side if type(side) in _NUMBERS and 0 < side < MAX_COORDINATE else 0 for side in image[2:]]
+        for image in images
+    ]
+    return np.array(sides, np.float64).reshape(-1, 2).astype(np.int64)
 
 
 def _categories(path, categories):
@@ -156,12 +196,17 @@ def _boxes(path, annotations, names, categories):
         numbers.append(number)
         pictures.append(picture)
     table = np.array(values, np.float64).reshape(-1, 5)
-    bad = ~(np.abs(table[:, :4]) <= MAX_COORDINATE).all(axis=1) | ~np.isfinite(table[:, 4])
+    bad = _bad(table)
     if bad.any():
         number = numbers[int(bad.argmax())]
         raise AnnotationError(_fault(path, number, annotations[number], categories))
     columns = (np.array(column, np.int64) for column in (numbers, pictures, kinds))
     return *columns, table[:, :4].copy(), table[:, 4].copy(), np.array(crowd, bool), strays
+
+
+def _bad(values):
+    """Return which rows of x, y, width, height, area [T, 5] cannot be used."""
+    return ~(np.abs(values[:, :4]) <= MAX_COORDINATE).all(axis=1) | ~np.isfinite(values[:, 4])
 
 
 def _fault(path, number, annotation, categories):

@@ -1,4 +1,4 @@
-"""The parser of the CSV files: classes `name,id` and annotations `path,x1,y1,x2,y2,class`.
+"""The parser of annotation files of rows `path,x1,y1,x2,y2,class`.
 
 What is meant beyond doubt is accepted (BOM, CRLF, blank lines, spaces, quotes, float
 coordinates, extra columns, a header); everything else is an `AnnotationError` that names file,
@@ -11,22 +11,40 @@ from array import array
 
 import numpy as np
 
+from keras_retinanet.preprocessing.csv_classes import _read_classes, read_classes
+from keras_retinanet.preprocessing.csv_plain import class_table, plain_rows
 from keras_retinanet.preprocessing.csv_text import (
-    csv_rows,
+    BOM,
+    PIECE,
+    _parse,
+    csv_rows_of_bytes,
     located,
     numbered_rows,
-    read_text,
+    pieces,
+    read_checked,
     shown,
 )
-from keras_retinanet.preprocessing.samples import AnnotationError, AnnotationWarning, Samples
+from keras_retinanet.preprocessing.samples import (
+    AnnotationError,
+    AnnotationWarning,
+    FlatBox,
+    Samples,
+)
 
-CLASS_FORMAT = "'class_name,class_id'"
+__all__ = [
+    "MAX_COORDINATE",
+    "_parse",
+    "_read_classes",
+    "parse_annotations",
+    "read_classes",
+    "read_samples",
+]
+
 ROW_FORMAT = "'img_file,x1,y1,x2,y2,class_name' or 'img_file,,,,,'"
 BOX_REMEDY = (
     "Write x1,y1,x2,y2 in pixels, or leave all five fields empty for an image without objects"
 )
 MAX_COORDINATE = 1e9  # pixels; more is a slip, and squares of it would leave float64's precision
-MAX_CLASS_ID = 65535  # the network gets an output for every id up to the largest
 COLUMNS = {  # names that a header may give to each column of an annotation file
     "path": ("path", "filename", "image", "img_file", "file_name", "image_path"),
     "x1": ("x1", "xmin"),
@@ -35,87 +53,121 @@ COLUMNS = {  # names that a header may give to each column of an annotation file
     "y2": ("y2", "ymax"),
     "class": ("class", "class_name", "label"),
 }
-CLASS_COLUMNS = ({"class", "class_name", "name", "label"}, {"id", "class_id", "label_id", "index"})
+_HEADER_NOTICE = "line 1: a header was found; the columns are taken by their names"
+SMALL_PIECE = 1 << 15  # bytes; how much is read row by row where a piece is not plain
 
 
-def read_classes(path):
-    """Return {name: id} of a class file, or raise AnnotationError."""
-    with located(path):
-        classes = _read_classes(csv_rows(read_text(path)))
-        if not classes:
-            raise AnnotationError(
-                "line 1: there are no classes. Write one 'class_name,class_id' a line"
-            )
-    return classes
-
-
-def read_samples(path, classes):
+def read_samples(path, classes, left_out=None):
     """Return the Samples of an annotation file, or raise AnnotationError.
 
     Args:
         path: the annotation file.
         classes: {name: id}.
+        left_out: see `parse_annotations`.
     """
     with located(path):
-        samples, notices = parse_annotations(csv_rows(read_text(path)), classes)
+        samples, notices = _parse_content(read_checked(path), classes, left_out)
         if not samples.paths:
             raise AnnotationError(f"line 1: there are no annotations. The format is {ROW_FORMAT}")
-    for notice in notices:
+    for notice in notices if left_out is None else ():
         warnings.warn(f"{path}: {notice}", AnnotationWarning, stacklevel=3)
     return samples
 
 
-def parse_annotations(reader, classes):
+def parse_annotations(reader, classes, left_out=None):
     """Return (Samples, notices: what was accepted but should be known) of a csv reader.
 
     Args:
         reader: csv.reader, whose rows may start with a header.
         classes: {name: id}.
+        left_out: a list that gets the boxes without an area as FlatBoxes, which are refused
+            otherwise, and at the end the Samples of the repeated rows.
     """
-    notices, indices, columns = [], {}, range(6)
-    pictures, boxes, labels = array("q"), array("d"), array("i")
-    for number, (line, row) in enumerate(numbered_rows(reader)):
-        if number == 0 and (named := _header(line, row, COLUMNS)):
-            columns = named
-            notices.append("line 1: a header was found; the columns are taken by their names")
-            continue
-        fields = _pick(line, row, columns)
-        index = indices.setdefault(fields[0], len(indices))
-        if any(fields[1:]):
-            pictures.append(index)
-            boxes.extend(_box(line, fields[1:5]))
-            labels.append(_label(line, fields[5], classes))
-    samples, dropped = Samples.from_rows(indices, pictures, boxes, labels).without_duplicates()
-    if dropped:
-        notices.append(f"{dropped} duplicate rows are left out")
-    return samples, notices
+    rows = _Rows(classes, left_out)
+    rows.read(reader)
+    return rows.samples()
 
 
-def _read_classes(reader):
-    """Return {name: id} of a csv reader; errors start with the line."""
-    classes, lines = {}, {}
-    for number, (line, row) in enumerate(numbered_rows(reader)):
-        row = row[:2] if not any(row[2:]) else row  # spreadsheets append empty fields
-        if number == 0 and len(row) == 2 and _is_class_header(row):
-            continue
-        if len(row) != 2 or not row[0]:
-            raise AnnotationError(
-                f"line {line}: format should be {CLASS_FORMAT}, found {shown(','.join(row))}. "
-                "Give each class a name and a number from 0"
-            )
-        name, label = row[0], _parse(row[1], _class_id, f"line {line}: malformed class ID: {{}}")
-        if name in classes:
-            raise AnnotationError(
-                f"line {line}: duplicate class name: {shown(name)}, already on line "
-                f"{lines[classes[name]]}. Name each class once"
-            )
-        if label in lines:
-            raise AnnotationError(
-                f"line {line}: duplicate class ID: {label}, already on line {lines[label]}. "
-                "Give each class its own number"
-            )
-        classes[name], lines[label] = label, line
-    return classes
+def _parse_content(content, classes, left_out):
+    """Return the same of the bytes of a file, plain pieces of it by array operations.
+
+    The first piece, which may have a header, is read row by row, and so is all from the first
+    quote on: quoted fields may run over lines.
+    """
+    rows, start = _Rows(classes, left_out), len(BOM) if content.startswith(BOM) else 0
+    quote = content.find(b'"')
+    end = len(content) if quote < 0 else content.rfind(b"\n", start, quote) + 1 or start
+    for piece in pieces(content, start, end, PIECE):
+        rows.read_piece(content[slice(*piece)])
+    if end < len(content):
+        rows.read(csv_rows_of_bytes(content[end:]))
+    del content  # it may be half of the memory
+    return rows.samples()
+
+
+class _Rows:
+    """The rows of an annotation file, as they come in.
+
+    Attributes:
+        columns: places of path, x1, y1, x2, y2, class; None until the first row is read.
+        line: number of the next line.
+    """
+
+    def __init__(self, classes, left_out=None):
+        self.classes, self._table, self.left_out = classes, class_table(classes), left_out
+        self.notices, self._indices, self._parts = [], {}, []
+        self.columns, self.line = None, 1
+
+    def read_piece(self, content):
+        """Read whole lines, given as bytes without quotes."""
+        plain = self.columns and plain_rows(content, self.columns, self._table, MAX_COORDINATE)
+        if plain:
+            places = [self._indices.setdefault(n, len(self._indices)) for n in plain.names]
+            self._parts.append((np.array(places, np.int64)[plain.runs], plain.boxes, plain.labels))
+            self.line += plain.lines
+            return
+        parts = list(pieces(content, 0, len(content), SMALL_PIECE))
+        if len(parts) == 1:
+            self.read(csv_rows_of_bytes(content))
+            return
+        for part in parts:
+            self.read_piece(content[slice(*part)])
+
+    def read(self, reader):
+        """Read the rows of a csv reader one by one."""
+        pictures, boxes, labels = array("q"), array("d"), array("i")
+        for line, row in numbered_rows(reader, self.line):
+            if self.columns is None:
+                named = _header(line, row, COLUMNS)
+                self.columns = named or list(range(6))
+                if named:
+                    self.notices.append(_HEADER_NOTICE)
+                    continue
+            fields = _pick(line, row, self.columns)
+            index = self._indices.setdefault(fields[0], len(self._indices))
+            if any(fields[1:]):
+                box = _coordinates(line, fields[1:5])
+                if self.left_out is None:
+                    _refuse_flat(line, box, fields[1:5])
+                label = _label(line, fields[5], self.classes)
+                if box[2] <= box[0] or box[3] <= box[1]:
+                    self.left_out.append(FlatBox(index, tuple(box), label, f"line {line}"))
+                    continue
+                pictures.append(index)
+                boxes.extend(box)
+                labels.append(label)
+        self._parts.append((pictures, np.reshape(boxes, (-1, 4)), labels))
+        self.line += reader.line_num
+
+    def samples(self):
+        """Return (Samples, notices)."""
+        columns = [np.concatenate(column) for column in zip(*self._parts, strict=True)]
+        samples, repeated = Samples.from_rows(self._indices, *columns).split_duplicates()
+        dropped = len(repeated.labels)
+        more = [f"{dropped} duplicate rows are left out"] if dropped else []
+        if self.left_out is not None:
+            self.left_out.append(repeated)
+        return samples, self.notices + more
 
 
 def _header(line, row, roles):
@@ -132,10 +184,6 @@ def _header(line, row, roles):
                 f"Name exactly one column {' or '.join(roles[role])}"
             )
     return [places[0] for places in found.values()]
-
-
-def _is_class_header(row):
-    return all(field.lower() in names for field, names in zip(row, CLASS_COLUMNS, strict=True))
 
 
 def _pick(line, row, columns):
@@ -156,19 +204,22 @@ def _pick(line, row, columns):
     return fields
 
 
-def _box(line, texts):
+def _coordinates(line, texts):
     """Return x1, y1, x2, y2 of four fields."""
-    box = [
+    return [
         _parse(text, _pixels, f"line {line}: malformed {name}: {{}}")
         for name, text in zip(("x1", "y1", "x2", "y2"), texts, strict=True)
     ]
+
+
+def _refuse_flat(line, box, texts):
+    """Raise AnnotationError where a box has no area."""
     for axis, low, high in (("x", 0, 2), ("y", 1, 3)):
         if box[high] <= box[low]:
             raise AnnotationError(
                 f"line {line}: {axis}2 ({texts[high]}) must be higher than {axis}1 "
                 f"({texts[low]}). {BOX_REMEDY}"
             )
-    return box
 
 
 def _label(line, name, classes):
@@ -184,14 +235,6 @@ def _label(line, name, classes):
     )
 
 
-def _parse(value, function, fmt):
-    """Return function(value); a ValueError becomes an AnnotationError fmt.format(error)."""
-    try:
-        return function(value)
-    except ValueError as error:
-        raise AnnotationError(fmt.format(error)) from None
-
-
 def _pixels(text):
     try:
         value = float(text)
@@ -203,12 +246,3 @@ def _pixels(text):
             "its columns path,x1,y1,x2,y2,class"
         )
     return value
-
-
-def _class_id(text):
-    if not (text.isdecimal() and len(text) < 10 and int(text) <= MAX_CLASS_ID):
-        raise ValueError(
-            f"{shown(text)} is not a whole number from 0 to {MAX_CLASS_ID}. Number the classes "
-            "0, 1, 2, ..."
-        )
-    return int(text)

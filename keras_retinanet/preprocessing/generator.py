@@ -30,6 +30,7 @@ from keras_retinanet.preprocessing.canvas import (
     lay_out,
     pad_boxes,
 )
+from keras_retinanet.preprocessing.reduced import reduced_reading
 from keras_retinanet.preprocessing.steps import Steps
 from keras_retinanet.utils.anchors import anchor_targets_bbox, anchors_for_shape, guess_shapes
 from keras_retinanet.utils.image import DEFAULT_MAX_PIXELS, TransformParameters, preprocess_image
@@ -195,7 +196,7 @@ class Generator(Steps, keras.utils.PyDataset):
               "sizes": float32 [B, 2], height and width of each resized picture}).
         """
         group = self.epoch_groups(epoch)[index]
-        with batch_context(Batch(stream(self.seed, BATCH, epoch, index))):
+        with batch_context(Batch(stream(self.seed, BATCH, epoch, index))), reduced_reading():
             canvas, shapes, annotations = self.resize_onto_canvas(*self.augmented_group(group))
         boxes, labels = pad_boxes(annotations)
         sizes = np.array(shapes, np.float32)

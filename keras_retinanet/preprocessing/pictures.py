@@ -5,11 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from keras_retinanet.preprocessing.header_cache import HeaderCache
 from keras_retinanet.preprocessing.hooks import DatasetHooks
 from keras_retinanet.preprocessing.samples import AnnotationWarning
 from keras_retinanet.utils.image import ImageError, check_image
 
 CHECK_THREADS = 8  # they mostly wait for the disk
+CACHED_FROM = 500  # pictures; fewer headers are read as fast as a cache
 SHOWN = 3  # broken pictures that a message names
 
 
@@ -31,6 +33,22 @@ def check_files(paths, max_pixels, exif=True):
         found = list(pool.map(check, paths))
     sizes = np.array([size for size, _ in found], np.int64).reshape(-1, 2)
     return sizes, {index: fault for index, (_, fault) in enumerate(found) if fault}
+
+
+def check_files_once(paths, max_pixels, exif=True):
+    """Do as `check_files`, reading only the headers that no cache of an earlier run has."""
+    if len(paths) < CACHED_FROM:
+        return check_files(paths, max_pixels, exif)
+    cache = HeaderCache(paths, exif)
+    sizes = cache.sizes()
+    area = sizes.prod(axis=1)
+    unknown = np.flatnonzero((area == 0) | (area > max_pixels))
+    if not len(unknown):
+        return sizes, {}
+    sizes[unknown], faults = check_files([paths[index] for index in unknown], max_pixels, exif)
+    if sizes[unknown].any():
+        cache.keep(sizes)
+    return sizes, {int(unknown[place]): fault for place, fault in faults.items()}
 
 
 def describe_broken(messages, total):
@@ -61,7 +79,7 @@ class Pictures(DatasetHooks):
             return
         total = self.size()
         paths = [self.image_path(index) for index in range(total)]
-        self.image_sizes, broken = check_files(paths, self.max_pixels, self.exif)
+        self.image_sizes, broken = check_files_once(paths, self.max_pixels, self.exif)
         if not broken:
             return
         line = describe_broken(broken.values(), total)
@@ -80,10 +98,14 @@ class Pictures(DatasetHooks):
 
     def load_image_group(self, group):
         """Return the pictures of a group."""
-        return [self._load_named(index) for index in group]
+        return [self.load_named(index) for index in group]
 
-    def load_usable_group(self, group):
+    def load_usable_group(self, group, load=None):
         """Return (group, pictures); with `skip_broken`, others take the place of broken ones.
+
+        Args:
+            group: indices.
+            load: f(group) -> pictures in place of `load_image_group`.
 
         Raises:
             ImageError: names the broken picture.
@@ -91,16 +113,17 @@ class Pictures(DatasetHooks):
         while True:
             group = self._without_broken(group)
             try:
-                return group, self.load_image_group(group)
+                return group, (load or self.load_image_group)(group)
             except ImageError:
                 found = self._find_broken(group) if self.skip_broken else {}
                 if not found:
                     raise
                 self.leave_out(found)
 
-    def _load_named(self, index):
+    def load_named(self, index, read=None):
+        """Return read(index), or load_image(index); what goes wrong names the picture."""
         try:
-            return self.load_image(index)
+            return (read or self.load_image)(index)
         except OSError as error:
             raise ImageError(
                 f"{self.image_name(index)}: cannot be read ({error}). Replace the file"
@@ -110,7 +133,7 @@ class Pictures(DatasetHooks):
         found = {}
         for index in group:
             try:
-                self._load_named(index)
+                self.load_named(index)
             except ImageError as error:
                 found[index] = str(error)
         return found

@@ -6,8 +6,11 @@ Boxes lie in one array for the whole dataset, not in a Python object each: a mil
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
+
+_HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, 2^64 over the golden ratio (Knuth, 6.4)
 
 
 class AnnotationError(ValueError):
@@ -16,6 +19,15 @@ class AnnotationError(ValueError):
 
 class AnnotationWarning(UserWarning):
     """Annotations that were mended or left out; given once, with their number."""
+
+
+class FlatBox(NamedTuple):
+    """A box without an area, which no table holds: its picture, (x1, y1, x2, y2), where it is."""
+
+    picture: int
+    box: tuple
+    label: int
+    place: str
 
 
 @dataclass(frozen=True)
@@ -37,10 +49,12 @@ class Samples:
     @classmethod
     def from_rows(cls, paths, pictures, boxes, labels):
         """Return the table of rows in any order; rows of one picture keep theirs."""
-        pictures = np.asarray(pictures, np.int64)
-        order = np.argsort(pictures, kind="stable")
+        pictures, labels = np.asarray(pictures, np.int64), np.asarray(labels, np.int32)
         boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-        return cls(tuple(paths), pictures[order], boxes[order], np.asarray(labels, np.int32)[order])
+        if (pictures[1:] < pictures[:-1]).any():
+            order = np.argsort(pictures, kind="stable")
+            pictures, boxes, labels = pictures[order], boxes[order], labels[order]
+        return cls(tuple(paths), pictures, boxes, labels)
 
     @cached_property
     def starts(self):
@@ -54,12 +68,32 @@ class Samples:
 
     def without_duplicates(self):
         """Return (the table with each (picture, box, label) once, the number of rows dropped)."""
-        rows = np.column_stack([self.pictures, self.boxes, self.labels])
+        table, repeated = self.split_duplicates()
+        return table, len(repeated.labels)
+
+    def split_duplicates(self):
+        """Return (the table with each (picture, box, label) once, the table of the other rows)."""
+        suspects = self._suspects()
+        columns = (self.pictures, self.boxes, self.labels)
+        rows = np.column_stack([column[suspects] for column in columns])
         order = np.lexsort(rows.T)  # stable: of equal rows the first comes first
         repeats = (rows[order][1:] == rows[order][:-1]).all(axis=1)
-        kept = np.ones(len(rows), bool)
-        kept[order[1:][repeats]] = False
-        return self._rows(kept), int(repeats.sum())
+        kept = np.ones(len(self.pictures), bool)
+        kept[suspects[order[1:][repeats]]] = False
+        return (self if kept.all() else self._rows(kept)), self._rows(~kept)
+
+    def _suspects(self):
+        """Return the rows, ascending, that share a hash with another: all repeated ones, and few
+        else. Comparing all rows would take five times the memory of the table.
+        """
+        hashes = np.zeros(len(self.pictures), np.uint64)
+        for column in (*self.boxes.T, self.pictures, self.labels):
+            # + 0.0: -0.0 equals 0.0
+            hashes = (hashes ^ (column + 0.0).view(np.uint64)) * _HASH_FACTOR
+            hashes ^= hashes >> np.uint64(29)
+        ordered = np.sort(hashes)
+        shared = ordered[1:][ordered[1:] == ordered[:-1]]
+        return np.flatnonzero(np.isin(hashes, shared)) if len(shared) else np.zeros(0, np.int64)
 
     def without_pictures(self, indices):
         """Return the table less the pictures of `indices`."""

@@ -13,7 +13,7 @@ from keras_retinanet.preprocessing.annotations import (
 from keras_retinanet.preprocessing.augmentation import clip_visible
 from keras_retinanet.preprocessing.batches import draw
 from keras_retinanet.preprocessing.canvas import as_uint8, lay_out_resized
-from keras_retinanet.preprocessing.pictures import Pictures
+from keras_retinanet.preprocessing.reduced import ReducedPictures
 from keras_retinanet.preprocessing.samples import AnnotationWarning
 from keras_retinanet.utils.image import (
     adjust_transform_for_image,
@@ -24,7 +24,7 @@ from keras_retinanet.utils.image import (
 from keras_retinanet.utils.transform import transform_aabb
 
 
-class Steps(Pictures):
+class Steps(ReducedPictures):
     """1.0's hooks on groups and on entries; none changes its arguments."""
 
     mended_boxes = 0  # boxes clipped or left out while loading, repeated ones included
@@ -139,8 +139,7 @@ class Steps(Pictures):
 
     def augmented_group(self, group):
         """Return (pictures, annotations) of a group: loaded, filtered, augmented."""
-        group, images = self.load_usable_group(group)
-        annotations = self.load_annotations_group(group)
+        group, images, annotations = self.loaded_group(group)
         images, annotations = self.filter_annotations(images, annotations, group)
         images, annotations = self.random_visual_effect_group(images, annotations)
         return self.random_transform_group(images, annotations)

@@ -22,17 +22,28 @@ _JPEG_END = b"\xff\xd9"
 _SCAN_START = 0xDA
 _LEFT_OUT = "Copy it again from its source, or leave it out."
 _TAIL = 65536  # bytes; a PNG's EXIF chunk behind its pixels is looked for there
+_COLOR = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
 
 
 class ImageError(ValueError):
     """A picture file cannot be used. The message is one line: path, fault, remedy."""
 
 
-def read_image_bgr(path, exif=True):
+def read_image_bgr(path, exif=True, shrink=1):
     """Read a picture of any common format and depth.
 
     Transparency is dropped, palettes and grey become colour, 16-bit levels are divided by 256.
-    `exif` turns the picture upright as its EXIF tag says.
+
+    Args:
+        path: of the file.
+        exif: whether the picture is turned upright as its EXIF tag says.
+        shrink: 1, 2, 4 or 8, by which the sides of a JPEG picture are divided and rounded up;
+            pictures of other formats come whole.
 
     Returns:
         uint8 [H, W, 3], blue first, writable.
@@ -44,7 +55,7 @@ def read_image_bgr(path, exif=True):
         content = file.read()
     _refuse_cut(io.BytesIO(content), path)
     # OpenCV reads AVIF without the turn that the format itself prescribes
-    image = None if content[4:12] == b"ftypavif" else _decode(content, exif)
+    image = None if content[4:12] == b"ftypavif" else _decode(content, exif, shrink)
     return _decode_with_pillow(content, path, exif) if image is None else image
 
 
@@ -230,9 +241,10 @@ _CUT_TESTS = (
 )
 
 
-def _decode(content, exif):
+def _decode(content, exif, shrink):
     """Return the picture as OpenCV reads it, or None."""
-    flags = cv2.IMREAD_COLOR if exif else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    flags = _COLOR[shrink if content.startswith(_JPEG_START) else 1]
+    flags = flags if exif else flags | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         return cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except cv2.error:

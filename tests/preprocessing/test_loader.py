@@ -8,8 +8,10 @@ import time
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_retinanet.preprocessing.augmentation import RANDOM_TRANSFORM
+from keras_retinanet.preprocessing.csv_generator import CSVGenerator
 from keras_retinanet.preprocessing.feed import fit_input
 from keras_retinanet.preprocessing.loader import Loader
 from keras_retinanet.utils.image import ImageError
@@ -46,6 +48,67 @@ def test_a_loader_starts_where_training_stopped(generator):
     rest = list(Loader(generator, start_step=4, steps=3))
     for (inputs, _), (expected, _) in zip(rest, all_steps[4:], strict=True):
         np.testing.assert_array_equal(inputs["images"], expected["images"])
+
+
+def same(found, expected):
+    """Return whether batches (inputs, targets) are equal to the last bit."""
+    return arrays_of(found) == arrays_of(expected)
+
+
+def arrays_of(batches):
+    return [
+        (key, part[key].dtype.str, part[key].shape, part[key].tobytes())
+        for batch in batches
+        for part in batch
+        for key in sorted(part)
+    ]
+
+
+@pytest.fixture
+def fresh_generator(tmp_path):
+    """Return f(seed) -> a new generator of JPEG files, some decoded reduced: 3 batches an epoch."""
+    rows = []
+    for index, (height, width) in enumerate([(80, 120), (120, 80), (64, 64), (40, 60), (96, 96)]):
+        save_picture(tmp_path / f"{index}.jpg", height, width, index)
+        rows += [f"{index}.jpg,3,4,{width - 5},{height - 6},cat", f"{index}.jpg,1,2,20,30,cat"]
+    (tmp_path / "rows.csv").write_text("\n".join(rows))
+    (tmp_path / "classes.csv").write_text("cat,0\n")
+
+    def make(seed=5):
+        return CSVGenerator(
+            tmp_path / "rows.csv",
+            tmp_path / "classes.csv",
+            augmentation=RANDOM_TRANSFORM,
+            batch_size=2,
+            image_min_side=40,
+            image_max_side=60,
+            seed=seed,
+        )
+
+    return make
+
+
+def save_picture(path, height, width, seed):
+    levels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    Image.fromarray(levels).save(path)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+def test_a_new_process_with_the_same_seed_makes_the_same_batches(fresh_generator, workers):
+    expected = list(Loader(fresh_generator(), workers=1, queue_size=1, steps=8))
+    assert same(Loader(fresh_generator(), workers=workers, queue_size=8, steps=8), expected)
+    assert not same(Loader(fresh_generator(seed=6), workers=workers, steps=8), expected)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+@pytest.mark.parametrize("start", [2, 4, 7])
+def test_training_resumed_anywhere_in_an_epoch_sees_the_batches_it_would_have_seen(
+    fresh_generator, start, workers
+):
+    assert len(fresh_generator()) == 3  # so that starts lie within three epochs
+    expected = list(Loader(fresh_generator(), workers=2, steps=10))
+    rest = Loader(fresh_generator(), workers=workers, start_step=start, steps=10 - start)
+    assert same(rest, expected[start:])
 
 
 def test_no_more_batches_are_made_ahead_than_the_queue_holds(generator):
