@@ -59,6 +59,12 @@ RELEASES = {
         "bbox_labels_500_hierarchy.json",
         held_out="challenge-2018-image-ids-valset-od.csv",
     ),
+    "challenge2019": Release(
+        "challenge2019",
+        ("challenge-2019-classes-description-500.csv",),
+        ("challenge-2019-{subset}-detection-bbox.csv",),
+        "challenge-2019-label500-hierarchy.json",
+    ),
 }
 
 

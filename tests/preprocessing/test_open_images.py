@@ -80,10 +80,9 @@ def tree(tmp_path):
 def opened(tree, tmp_path):
     """Return f(rows, **options) -> generator, its cache in the folder "cache"."""
 
-    def make(rows=ROWS, **options):
-        return OpenImagesGenerator(
-            tree(rows), "train", annotation_cache_dir=tmp_path / "cache", **options
-        )
+    def make(rows=ROWS, skip_group_of=False, **options):
+        options |= {"annotation_cache_dir": tmp_path / "cache", "skip_group_of": skip_group_of}
+        return OpenImagesGenerator(tree(rows), "train", **options)
 
     return make
 
@@ -110,8 +109,8 @@ def test_classes_are_numbered_as_in_the_file(opened):
     assert [generator.has_label(label) for label in (-1, 0, 3, 4)] == [False, True, True, False]
 
 
-def test_boxes_of_groups_are_regions_to_ignore_on_request(opened):
-    generator = opened(skip_group_of=True)
+def test_boxes_of_groups_are_regions_to_ignore(tree, tmp_path):
+    generator = OpenImagesGenerator(tree(), "train", annotation_cache_dir=tmp_path / "cache")
     assert generator.load_annotations(0)["labels"].tolist() == [1]
     assert generator.load_ignored(0)["labels"].tolist() == [2]
     np.testing.assert_allclose(generator.load_ignored(0)["bboxes"], [[25, 0, 45, 20]])
@@ -188,7 +187,10 @@ def test_the_index_is_read_again_only_when_a_file_changes(opened, monkeypatch, t
     def unchanged():
         for file, state in states.items():
             os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
-        generator = OpenImagesGenerator(tmp_path, "train", annotation_cache_dir=tmp_path / "cache")
+        cache = tmp_path / "cache"
+        generator = OpenImagesGenerator(
+            tmp_path, "train", annotation_cache_dir=cache, skip_group_of=False
+        )
         return len(reads), generator.load_annotations(0)["bboxes"][:, 0].tolist()
 
     assert unchanged() == (1, [5, 25])
@@ -228,7 +230,8 @@ def test_release_3_numbers_its_trainable_classes(tree, tmp_path):
     (folder / "classes-bbox-trainable.txt").write_text("/m/dog\n/m/car\n/m/cat\n")
     generator = OpenImagesGenerator(tmp_path, "train", "v3", annotation_cache_dir=tmp_path)
     assert generator.classes == {"Dog": 0, "Car": 1, "Cat": 2}
-    assert generator.load_annotations(0)["labels"].tolist() == [2, 0]
+    assert generator.load_annotations(0)["labels"].tolist() == [2]
+    assert generator.load_ignored(0)["labels"].tolist() == [0]
     (folder / "classes-bbox-trainable.txt").write_text("/m/dog\n\n/m/elk\n")
     with pytest.raises(AnnotationError, match="trainable.txt, line 3: class '/m/elk' is not in"):
         get_labels(folder, "v3")
@@ -382,8 +385,8 @@ def test_a_tree_of_release_6_is_read(real_data, tmp_path):
     ]
     np.testing.assert_allclose(train.load_annotations(0)["bboxes"], [[20, 30, 100, 50]])
     assert train.load_annotations(0)["labels"].tolist() == [0]
-    np.testing.assert_allclose(test.load_annotations(0)["bboxes"], [[70, 0, 80, 50]])
-    assert test.load_annotations(0)["labels"].tolist() == [3]
+    np.testing.assert_allclose(test.load_ignored(0)["bboxes"], [[70, 0, 80, 50]])  # a group
+    assert test.load_ignored(0)["labels"].tolist() == [3]
     below = OpenImagesGenerator(
         tmp_path, "train", "v6", annotation_cache_dir=tmp_path, parent_label="Generic label #0"
     )
