@@ -31,8 +31,8 @@ def parse_class_list(text):
 
 def _checked(source, names):
     if not all(names) or not names:
-        raise AnnotationError(f"{shown(source)}: a class has no name. Write a,b,c, or name a file")
+        raise AnnotationError(f"{source}: a class has no name. Write a,b,c, or name a file")
     name, count = Counter(names).most_common(1)[0]
     if count > 1:
-        raise AnnotationError(f"{shown(source)}: names the class {shown(name)} {count} times")
+        raise AnnotationError(f"{source}: names the class {shown(name)} {count} times")
     return names

@@ -54,7 +54,9 @@ def find_pictures(data, set_name, allow_outside=False):
     """Return the paths of a set's pictures, as they are listed or sorted by name, each once."""
     if set_name not in data.sets:
         known = ", ".join(data.sets)
-        raise AnnotationError(f"{data.path}: has no set {shown(set_name)}. Sets there: {known}")
+        raise AnnotationError(
+            f"{data.path}: has no set {shown(set_name)}. Sets there: {known}. Name one"
+        )
     found = []
     for entry in data.sets[set_name]:
         place = _located(data, entry, set_name, allow_outside)
@@ -62,7 +64,8 @@ def find_pictures(data, set_name, allow_outside=False):
         found += _in_folder(place) if is_folder else _in_list(data, place, allow_outside)
     if not found:
         raise AnnotationError(
-            f"{data.path}: {set_name} {shown(entry)} holds no picture ({', '.join(EXTENSIONS)})"
+            f"{data.path}: {set_name} {shown(entry)} holds no picture. Put some there: "
+            f"{', '.join(EXTENSIONS)}"
         )
     return list(dict.fromkeys(found))
 
@@ -85,7 +88,7 @@ def _located(data, entry, set_name, allow_outside):
         )
     raise AnnotationError(
         f"{data.path}: {set_name} {shown(entry)} is neither a folder nor a list of pictures. "
-        f"Looked for: {' and '.join(dict.fromkeys(map(str, places)))}"
+        f"Put it to {' or '.join(dict.fromkeys(map(str, places)))}"
     )
 
 
@@ -140,8 +143,8 @@ def _table(data, pictures, labels, ignore_classes):
             without += 1
     if without == len(pictures):
         raise AnnotationError(
-            f"{data.path}: none of {without} pictures has a text file of boxes; the first was "
-            f"looked for at {label_path(pictures[0])}"
+            f"{data.path}: none of {without} pictures has a text file of boxes. Put that of the "
+            f"first to {label_path(pictures[0])}"
         )
     background = f"pictures without a text file count as background: {without} of {len(pictures)}"
     notices = (*data.notices, *((background,) if without else ()))

@@ -87,7 +87,7 @@ def _read_mapping(path):
     except RecursionError:
         raise AnnotationError(f"{path}: nested too deeply. Write the file anew") from None
     if not isinstance(mapping, dict):
-        raise AnnotationError(f"{path}: not a data.yaml: it has no 'names' and no 'train'")
+        raise AnnotationError(f"{path}: not a data.yaml, which has 'names' and 'train'. Name that")
     return mapping
 
 
@@ -102,7 +102,7 @@ def _text(path, content, key):
     """Return the text under a key, "" where there is none."""
     value = content.get(key, "")
     if not isinstance(value, str) or (value and min(value) < " "):
-        raise AnnotationError(f"{path}: {key!r} is {_described(value)}, not a path")
+        raise AnnotationError(f"{path}: {key!r} is {_described(value)}, not a path. Write one")
     return value.strip()
 
 
@@ -124,9 +124,14 @@ def _names(path, content):
     for key, name in names.items():
         number = _number(key)
         if number is None or number in found:
-            raise AnnotationError(f"{path}: names: {_described(key)} is no class number of its own")
+            raise AnnotationError(
+                f"{path}: names: {_described(key)} is no class number of its own. Number the "
+                "classes 0, 1, 2, ..."
+            )
         if not isinstance(name, str) or not name.strip() or min(name) < " ":
-            raise AnnotationError(f"{path}: names: class {number} is called {_described(name)}")
+            raise AnnotationError(
+                f"{path}: names: class {number} is called {_described(name)}. Give it a name"
+            )
         found[number] = name.strip()
     count = content.get("nc", str(len(found)))
     if _number(count) != len(found):
@@ -185,8 +190,8 @@ def _label(text, labels, place):
     number = _number(text)
     if number not in labels:
         raise AnnotationError(
-            f"{place} {shown(text)} is not the number of a class. data.yaml has "
-            f"{len(labels)}, from {min(labels)} to {max(labels)}"
+            f"{place} {shown(text)} is not the number of a class, {min(labels)} to {max(labels)}. "
+            "Mend it, or add the class to data.yaml"
         )
     return labels[number]
 

@@ -301,7 +301,7 @@ def test_missing_files_and_wrong_encodings_are_named(tree, tmp_path):
         (tmp_path / "images/validation").mkdir()
         OpenImagesGenerator(tmp_path, "validation", annotation_cache_dir=tmp_path)
     (folder / "class-descriptions-boxable.csv").write_bytes(b"/m/cat,K\xe4tzchen")
-    with pytest.raises(AnnotationError, match="boxable.csv: not UTF-8"):
+    with pytest.raises(AnnotationError, match="boxable.csv, line 1: byte 0xe4 is not UTF-8"):
         get_labels(folder)
     (folder / "class-descriptions-boxable.csv").unlink()
     with pytest.raises(AnnotationError, match="boxable.csv: the file does not exist"):
