@@ -34,5 +34,7 @@ def _checked(source, names):
         raise AnnotationError(f"{source}: a class has no name. Write a,b,c, or name a file")
     name, count = Counter(names).most_common(1)[0]
     if count > 1:
-        raise AnnotationError(f"{source}: names the class {shown(name)} {count} times")
+        raise AnnotationError(
+            f"{source}: names the class {shown(name)} {count} times. Name it once"
+        )
     return names

@@ -2,9 +2,9 @@
 
 - `ImageSets/Main/<set>.txt` lists the pictures of a set, as VOC has it;
 - else, a folder of the set's name holds them;
-- else, all pictures are in the dataset's own folder, as LabelImg leaves them. A fifth of them are
-  held out to measure on, chosen by a digest of their names: the same on every machine, and a
-  picture stays where it is when others are added.
+- else, all pictures are in the dataset's own folder, as LabelImg leaves them. About a fifth is
+  held out to measure on, chosen by a digest of the names: the same on every machine, and a picture
+  stays where it is when others are added.
 
 In the latter two, XML files lie beside the pictures, or in `Annotations/` beside `JPEGImages/`.
 """
@@ -160,7 +160,7 @@ def _split(whole, set_name):
             f"{total} pictures. Take the set 'all', or write lists to ImageSets/Main"
         )
     split = (
-        f"no ImageSets/, so a fifth of the pictures is held out by name: {set_name} has "
+        f"no ImageSets/, so about a fifth is held out, by name: {set_name} has "
         f"{len(chosen)} of {total}; the set 'all' has all"
     )
     return VocSet(

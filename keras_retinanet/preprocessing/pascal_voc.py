@@ -123,7 +123,7 @@ def add_objects(rows, picture, path, classes, skipped=()):
             known = ", ".join(list(classes)[:20])
             raise AnnotationError(
                 f"{place} class name {shown(name)} not found in classes: {known}. Mend the name, "
-                "or give the classes of your dataset"
+                "or give the classes of your dataset (--classes)"
             )
         marked = [_mark(element, mark, place) for mark in ("truncated", "difficult")]
         ignored = any(mark in skipped for mark in marked)

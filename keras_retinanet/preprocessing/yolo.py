@@ -122,21 +122,23 @@ def _in_list(data, path, allow_outside):
     return pictures
 
 
-def label_path(picture):
-    """Return the text file of a picture."""
-    parts = list(picture.parts)
+def label_path(data, picture):
+    """Return the text file of a picture; folders above the dataset may be called images, too."""
+    bases = (data.path.parent, data.root.parent)
+    base = next((each for each in bases if lies_in(each, picture)), Path(picture.anchor))
+    parts = list(Path(os.path.relpath(picture, base)).parts)
     for place in range(len(parts) - 2, -1, -1):
         if parts[place] == "images":
             parts[place] = "labels"
             break
-    return Path(*parts).with_suffix(".txt")
+    return (base / Path(*parts)).with_suffix(".txt")
 
 
 def _table(data, pictures, labels, ignore_classes):
     """Return the Table of pictures, their names relative to data.yaml's folder."""
     rows, folder, without = Rows(), data.path.parent, 0
     for index, picture in enumerate(pictures):
-        path = label_path(picture)
+        path = label_path(data, picture)
         if kind_of(path) == "file":
             add_objects(rows, index, path, labels, data.poses)
         else:
@@ -144,7 +146,7 @@ def _table(data, pictures, labels, ignore_classes):
     if without == len(pictures):
         raise AnnotationError(
             f"{data.path}: none of {without} pictures has a text file of boxes. Put that of the "
-            f"first to {label_path(pictures[0])}"
+            f"first to {label_path(data, pictures[0])}"
         )
     background = f"pictures without a text file count as background: {without} of {len(pictures)}"
     notices = (*data.notices, *((background,) if without else ()))
@@ -153,4 +155,8 @@ def _table(data, pictures, labels, ignore_classes):
 
 def _name(folder, path):
     """Return a picture's path relative to a folder, absolute where it lies elsewhere."""
-    return os.path.relpath(path, folder) if lies_in(folder, path) else str(path.absolute())
+    return (
+        os.path.relpath(path, folder)
+        if lies_in(folder, path)
+        else os.path.normpath(path.absolute())
+    )

@@ -2,10 +2,11 @@
 
 import pytest
 
-from keras_retinanet.bin import datasets, train_options
+from keras_retinanet.bin import datasets, train, train_options
 from keras_retinanet.bin.console import Parser
 from keras_retinanet.preprocessing import coco, csv_generator, kitti, open_images, pascal_voc, yolo
 from keras_retinanet.preprocessing.open_images_classes import RELEASES
+from tests.preprocessing.drawn_dataset import write_dataset
 
 OID = {
     "version": "v4",
@@ -217,6 +218,19 @@ def test_early_stopping_needs_pictures_to_measure_on(words, capsys):
     with pytest.raises(SystemExit):
         train_options.parse_args([*words.split(), "--early-stopping", "2"])
     assert "--early-stopping needs --val-annotations" in capsys.readouterr().err
+
+
+def test_parts_of_other_classes_do_not_train(tmp_path):
+    write_dataset(tmp_path, "coco")
+    path = tmp_path / "annotations/instances_val2017.json"
+    other = path.with_name("other.json")
+    other.write_text(path.read_text().replace('"name": "square"', '"name": "triangle"'))
+    words = ["--seed", "1", "coco", "--images", str(tmp_path / "images/val2017")]
+    words += ["--val-images", str(tmp_path / "images/val2017"), "--annotations", str(path)]
+    made = train.create_generators(train.parse_args([*words, "--val-annotations", str(path)]))
+    assert [part.size() for part in made] == [3, 3]
+    with pytest.raises(ValueError, match="measure on .disc, triangle, crowd. are not those to"):
+        train.create_generators(train.parse_args([*words, "--val-annotations", str(other)]))
 
 
 def test_the_releases_of_open_images_are_all_offered():

@@ -508,7 +508,7 @@ BROKEN = {
         {XML: ("square", "sqare")},
         "invalid annotations file: {d}/Annotations/a.xml: could not parse object #0: class "
         "name 'sqare' not found in classes: disc, square, crowd. Mend the name, or give "
-        "the classes of your dataset",
+        "the classes of your dataset (--classes)",
     ),
     "pascal: no box": (
         "pascal",

@@ -146,3 +146,64 @@ def test_a_dataset_reads_the_same_from_elsewhere(tmp_path, monkeypatch):
         generator = opened(["yolo", "there"])
     assert generator.image_names == ("images/val/a.png", "images/val/b.png", "images/val/c.png")
     check(found(generator, generator.load_annotations), expected(NAMES.index, NAMES))
+
+
+ASSETS = "formats/datumaro/tests/assets"
+COCO_FILES = "formats/faster_coco_eval/tests"
+READ = [  # words, pictures, boxes, regions to ignore, classes
+    ("coco --annotations {d}/coco_sample/instances.json --images {d}/coco_sample/images",
+     48, 249, 2, 80),
+    ("coco --annotations {a}/coco_dataset/coco_roboflow/train/_annotations.coco.json", 1, 1, 0, 3),
+    ("coco --annotations {a}/roboflow_dataset/coco/train/_annotations.coco.json", 2, 2, 0, 2),
+    ("coco --annotations {c}/dataset/gt_dataset.json", 3, 9, 0, 4),
+    ("pascal {d}/blood_cells --classes auto", 72, 945, 0, 3),
+    ("pascal {d}/raccoons --pascal-set all", 200, 217, 0, 1),
+    ("pascal {a}/voc_dataset/voc_dataset1 --pascal-set train", 1, 2, 0, 20),
+    ("pascal {a}/voc_dataset/voc_dataset3 --pascal-set train --skip-truncated", 1, 0, 1, 20),
+    ("pascal {a}/roboflow_dataset/voc --pascal-set train", 2, 2, 0, 2),
+    ("kitti {d}/formats/kitti_vis/data/object training", 3, 6, 4, 8),
+    ("kitti {d}/formats/kitti_vis/data/object training --ignore-class Misc", 3, 5, 5, 7),
+    ("kitti {a}/kitti_dataset/kitti_detection training", 2, 5, 0, 8),
+    ("yolo {a}/roboflow_dataset/yolo --yolo-set train", 2, 2, 0, 2),
+    ("csv {d}/blood_cells/val.csv {d}/blood_cells/classes.csv --ignore-class RBC", 72, 140, 805, 2),
+]  # fmt: skip
+REFUSED = [  # words, part of the message
+    ("coco --annotations {a}/roboflow_dataset/createml/train/_annotations.createml.json",
+     "createml.json: not a COCO file"),
+    ("coco --annotations {d}/formats/sahi_coco/result.json", "result.json: not a COCO file"),
+    ("coco --annotations {c}/lvis_dataset/lvis_val_100.json", "100 of 100 pictures cannot be used"),
+    ("csv {a}/roboflow_dataset/multiclass/train/_classes.csv {d}/blood_cells/classes.csv",
+     "_classes.csv, line 1: format should be"),
+    ("csv {d}/blood_cells/classes.csv {d}/blood_cells/val.csv", "val.csv, line 1: format should"),
+    ("pascal {a}/cvat_dataset/for_images/export_project --pascal-set all",
+     "annotations.xml: begins with 'annotations', not 'annotation'"),
+    ("pascal {a}/labelme_dataset --pascal-set all", "neither ImageSets/ nor XML files"),
+    ("pascal {a}/voc_dataset/voc_dataset2 --pascal-set trainval", "class name 'background' not"),
+    ("kitti {a}/yolo_dataset/labels train", "train: has no folder 'labels'"),
+    ("yolo {a}/yolo_dataset/strict/obj.data", "obj.data: not a data.yaml"),
+    ("yolo {a}/roboflow_dataset/yolo", "val '../valid/images' is neither a folder nor a list"),
+    ("yolo {a}/roboflow_dataset/yolo_obb --yolo-set train", "none of 2 pictures has a text file"),
+    ("oid {a}/open_images_dataset/v5 train --version v5 --annotation-cache-dir /none",
+     "class-descriptions-boxable.csv: the file does not exist"),
+]  # fmt: skip
+
+
+def real_words(words, folder):
+    """Return the words of a command line on real files."""
+    return words.format(d=folder, a=folder / ASSETS, c=folder / COCO_FILES).split()
+
+
+@pytest.mark.filterwarnings(f"ignore::{AnnotationWarning.__module__}.AnnotationWarning")
+@pytest.mark.parametrize("words, pictures, boxes, regions, classes", READ)
+def test_real_files_are_read(real_data, words, pictures, boxes, regions, classes):
+    generator = opened(real_words(words, real_data))
+    counts = (generator.size(), len(generator.samples.boxes), len(generator.ignored.boxes))
+    assert (*counts, len(generator.classes)) == (pictures, boxes, regions, classes)
+
+
+@pytest.mark.parametrize("words, message", REFUSED)
+def test_real_files_of_other_kinds_are_refused(real_data, words, message):
+    with pytest.raises((AnnotationError, ImageError)) as caught:
+        opened(real_words(words, real_data))
+    assert message in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1

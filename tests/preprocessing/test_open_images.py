@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -129,6 +130,69 @@ def test_a_parent_stands_for_itself_and_all_below_it(opened):
     assert generator.image_names == ("bb.jpg",)
     assert generator.load_annotations(0)["labels"].tolist() == [2, 1]
     assert opened(parent_label="Car").image_names == ("aa.jpg",)
+
+
+def test_classes_to_ignore_need_not_be_among_those_kept(opened):
+    generator = opened(labels_filter=["Cat"], ignore_classes=["Dog"])
+    assert generator.classes == {"Cat": 0}
+    assert generator.image_names == ("bb.jpg",)
+    assert generator.load_annotations(0)["labels"].tolist() == [0]
+    assert generator.load_ignored(0)["labels"].tolist() == [-1]
+    np.testing.assert_allclose(generator.load_ignored(0)["bboxes"], [[25, 0, 45, 20]])
+    everything = opened(ignore_classes=["Car"])
+    assert everything.classes == {"Pet": 0, "Cat": 1, "Dog": 2}
+    assert everything.image_names == ("bb.jpg", "aa.jpg")  # although nothing else is in aa
+    assert everything.load_ignored(1)["bboxes"].tolist() == [[0, 0, 50, 40]]
+
+
+@pytest.mark.parametrize(
+    "version, folder, boxes, classes, tree_file",
+    [
+        ("v4", "2018_04", "train/train-annotations-bbox.csv", "class-descriptions-boxable.csv", ""),
+        ("v4", "2018_04", "train-annotations-bbox.csv", "class-descriptions-boxable.csv", ""),
+        ("v5", "annotations", "train-annotations-bbox.csv", "class-descriptions-boxable.csv", ""),
+        (
+            "v6",
+            "annotations",
+            "oidv6-train-annotations-bbox.csv",
+            "oidv6-class-descriptions.csv",
+            "",
+        ),
+        (
+            "v7",
+            "annotations",
+            "oidv6-train-annotations-bbox.csv",
+            "oidv7-class-descriptions-boxable.csv",
+            "",
+        ),
+        (
+            "challenge2019",
+            "challenge2019",
+            "challenge-2019-train-detection-bbox.csv",
+            "challenge-2019-classes-description-500.csv",
+            "challenge-2019-label500-hierarchy.json",
+        ),
+    ],
+)
+def test_every_releases_files_are_found_under_their_names(
+    tree, tmp_path, version, folder, boxes, classes, tree_file
+):
+    source = tree() / "2018_04"
+    target = tmp_path / "release"
+    names = {
+        "train/train-annotations-bbox.csv": boxes,
+        "class-descriptions-boxable.csv": classes,
+        "bbox_labels_600_hierarchy.json": tree_file or "bbox_labels_600_hierarchy.json",
+    }
+    for old, new in names.items():
+        (target / new).parent.mkdir(parents=True, exist_ok=True)
+        (source / old).rename(target / new)
+    shutil.rmtree(source)
+    target.rename(tmp_path / folder)
+    options = {"annotation_cache_dir": tmp_path, "parent_label": "Pet", "skip_group_of": False}
+    generator = OpenImagesGenerator(tmp_path, "train", version, **options)
+    assert generator.classes == {"Pet": 0, "Dog": 1, "Cat": 2}
+    assert generator.load_annotations(0)["labels"].tolist() == [2, 1]
 
 
 def test_wrong_filters_are_refused_with_a_hint(opened, tree):
