@@ -38,6 +38,7 @@ setup(
         "opencv-python-headless>=4.10",
         "pillow>=11",
         "pycocotools>=2.0.8",
+        "pyyaml>=6.0.1",
         "tensorflow>=2.21",
     ],
     extras_require={

@@ -62,10 +62,22 @@ BY_NAME = {
         "preprocessing.feed",
         "utils.gpu",
     },
+    "yaml": {"preprocessing.yolo_files"},
     "torch": set(),
     "jax": set(),
 }
-HEAVY = ("numpy", "keras", "tensorflow", "jax", "torch", "cv2", "h5py", "PIL", "pycocotools")
+HEAVY = (
+    "numpy",
+    "keras",
+    "tensorflow",
+    "jax",
+    "torch",
+    "cv2",
+    "h5py",
+    "PIL",
+    "pycocotools",
+    "yaml",
+)
 
 
 def rank(module):

@@ -127,7 +127,7 @@ def test_the_page_of_commands_has_every_option_with_its_default(command):
 
 def test_the_page_of_commands_has_every_dataset_and_its_options():
     page = section(ROOT / "docs" / "commands.md", "Datasets")
-    rows = {options[0]: cell for options, cell in documented_defaults(page)}
+    rows = {option: cell for options, cell in documented_defaults(page) for option in options}
     found = {}
     for module in list(COMMANDS.values()):
         parser = module.make_parser()

@@ -66,6 +66,11 @@ def create_generators(args, preprocess_image=None):
         **common,
     )
     validation = make_generator(args, "validation", shuffle_groups=False, **common)
+    if validation is not None and class_names(validation) != class_names(train):
+        raise ValueError(
+            f"the classes to measure on ({some_names(class_names(validation))}) are not those to "
+            f"train on ({some_names(class_names(train))}); export both parts with the same classes"
+        )
     if not any(len(train.load_annotations(i)["labels"]) for i in range(train.size())):
         raise ValueError("no training picture has an object: there is nothing to learn")
     return train, validation

@@ -8,7 +8,7 @@ import importlib.util
 import re
 
 from keras_retinanet.bin.console import Parser, add_everywhere, number
-from keras_retinanet.bin.datasets import add_datasets
+from keras_retinanet.bin.datasets import add_datasets, may_measure
 from keras_retinanet.bin.picture_options import (
     MAX_PIXELS,
     add_augmentation,
@@ -194,9 +194,9 @@ def _contradictions(args):
         yield f"--initial-epoch {args.initial_epoch} leaves nothing of --epochs {args.epochs}"
     if args.run_name and not re.fullmatch(r"[\w][\w.+-]*", args.run_name):
         yield f"--run-name {args.run_name!r} must be a plain folder name"
-    if args.compute_val_loss and not getattr(args, "val_annotations", True):
+    if args.compute_val_loss and not may_measure(args):
         yield "--compute-val-loss needs --val-annotations"
-    if args.early_stopping and not (getattr(args, "val_annotations", True) and args.evaluation):
+    if args.early_stopping and not (may_measure(args) and args.evaluation):
         yield "--early-stopping needs --val-annotations and evaluation"
     if args.tensorboard_dir and importlib.util.find_spec("tensorboard") is None:
         yield "--tensorboard-dir needs TensorBoard: pip install tensorboard"

@@ -7,6 +7,7 @@ lines, names the line.
 import json
 import os
 import re
+import stat
 from pathlib import Path
 from xml.etree.ElementTree import TreeBuilder
 from xml.parsers import expat
@@ -103,21 +104,39 @@ def read_xml(path):
 def check_name(name, folder, place):
     """Return a picture's name if it lies in `folder`, else raise AnnotationError.
 
+    Symbolic links are not looked into: who can lay them can copy files, too.
+
     Args:
         name: as the annotations have it; an absolute path may lie in the folder, too.
+        folder: None for anywhere.
         place: file and place of the name, for the message.
     """
     if not isinstance(name, str) or not name.strip() or min(name) < " ":  # a control character
         raise AnnotationError(f"{place}: {shown(str(name))} is not the name of a picture")
-    if name not in (".", "..") and not _SEPARATORS & set(name):
+    if folder is None or (name not in (".", "..") and not _SEPARATORS & set(name)):
         return name
     root = Path(os.path.normpath(Path(folder).absolute()))
     if ".." in re.split(r"[/\\]", name) or not root < root / name:
         raise AnnotationError(
             f"{place}: {shown(name)} leads out of the folder of the pictures, {folder}. Put the "
-            "picture there and name it relative to that folder"
+            "picture there and name it relative to that folder, or allow it (--allow-outside)"
         )
     return name
+
+
+def kind_of(path):
+    """Return "file" or "folder", None where a path leads to nothing or is no path at all."""
+    try:
+        mode = Path(path).stat().st_mode
+    except (OSError, ValueError):
+        return None
+    return "folder" if stat.S_ISDIR(mode) else "file"
+
+
+def lies_in(folder, path):
+    """Return whether a path is `folder` or below it; nothing has to exist."""
+    root, place = (Path(os.path.normpath(Path(each).absolute())) for each in (folder, path))
+    return place == root or root in place.parents
 
 
 def pixels(text, place):

@@ -1,11 +1,8 @@
 """A dataset of two CSV files: annotations `path,x1,y1,x2,y2,class` and classes `name,id`."""
 
-import warnings
 from collections import OrderedDict
 from functools import cached_property
 from pathlib import Path
-
-import numpy as np
 
 from keras_retinanet.preprocessing.csv_reader import (
     _parse,
@@ -14,8 +11,8 @@ from keras_retinanet.preprocessing.csv_reader import (
     read_classes,
     read_samples,
 )
-from keras_retinanet.preprocessing.generator import Generator
-from keras_retinanet.preprocessing.samples import AnnotationError, AnnotationWarning
+from keras_retinanet.preprocessing.samples import AnnotationError, AnnotationWarning, Samples
+from keras_retinanet.preprocessing.table import Table, TableGenerator, ignored_labels, make_table
 
 __all__ = [
     "AnnotationError",
@@ -28,13 +25,17 @@ __all__ = [
 ]
 
 
-class CSVGenerator(Generator):
+class CSVGenerator(TableGenerator):
     """Pictures and boxes of CSV files.
+
+    A picture's path may be absolute or lead anywhere: who trains on a CSV file wrote it.
 
     Args:
         csv_data_file: annotations; see `csv_reader` for what is accepted.
         csv_class_file: classes.
         base_dir: folder of the pictures; the annotation file's by default.
+        ignore_classes: names of classes, of the class file or not, whose boxes are regions to
+            ignore; they have no label.
         kwargs: options of `Generator`.
 
     Raises:
@@ -42,73 +43,27 @@ class CSVGenerator(Generator):
         ImageError: names the pictures that cannot be used.
     """
 
-    def __init__(self, csv_data_file, csv_class_file, base_dir=None, **kwargs):
+    def __init__(self, csv_data_file, csv_class_file, base_dir=None, ignore_classes=(), **kwargs):
         self.base_dir = str(Path(csv_data_file).parent if base_dir is None else base_dir)
-        self.classes = read_classes(csv_class_file)
-        self.labels = {label: name for name, label in self.classes.items()}
-        self.samples = read_samples(csv_data_file, self.classes)
-        super().__init__(**kwargs)
-        if self.image_sizes is not None:
-            self._keep_boxes_inside(csv_data_file)
-
-    def _keep_boxes_inside(self, source):
-        self.samples, clipped, dropped = self.samples.inside(self.image_sizes)
-        for count, fate in (
-            (clipped, "reach outside their pictures and are clipped"),
-            (dropped, "lie wholly outside their pictures and are left out"),
-        ):
-            if count:
-                warnings.warn(f"{source}: {count} boxes {fate}", AnnotationWarning, stacklevel=3)
-
-    def leave_out(self, broken):
-        """Forget pictures that are broken before the first batch; later ones keep their place."""
-        super().leave_out(broken)
-        if not hasattr(self, "groups"):
-            self.samples = self.samples.without_pictures(broken)
-            self.image_sizes = np.delete(self.image_sizes, list(broken), axis=0)
-            self.broken = {}
-
-    @property
-    def image_names(self):
-        """The pictures as the file names them, in order of first appearance."""
-        return self.samples.paths
+        known = {**read_classes(csv_class_file), **ignored_labels(ignore_classes)}
+        samples = read_samples(csv_data_file, known)
+        table = Table(samples, Samples.from_rows(samples.paths, (), (), ()))
+        if ignore_classes:
+            columns = (samples.pictures, samples.boxes, samples.labels)
+            table = make_table(
+                samples.paths, *columns, samples.labels < 0, ignore_classes=ignore_classes
+            )
+        classes = {name: label for name, label in known.items() if label >= 0}
+        super().__init__(table, classes, self.base_dir, csv_data_file, **kwargs)
 
     @cached_property
     def image_data(self):
         """1.0's form of the annotations: {name: [{"x1", "y1", "x2", "y2", "class"}, …]}."""
         return annotation_dicts(self.samples, self.labels)
 
-    def size(self):
-        """Return the number of pictures."""
-        return len(self.samples.paths)
-
-    def num_classes(self):
-        """Return the largest class id + 1; ids may have gaps."""
-        return max(self.classes.values()) + 1
-
-    def has_label(self, label):
-        """Return whether a class has this id."""
-        return label in self.labels
-
-    def has_name(self, name):
-        """Return whether there is a class of this name."""
-        return name in self.classes
-
-    def name_to_label(self, name):
-        """Return the id of a class."""
-        return self.classes[name]
-
     def label_to_name(self, label):
         """Return the name of a class id; a gap in the ids is called by its number."""
         return self.labels.get(label, f"unnamed {label}")
-
-    def image_path(self, image_index):
-        """Return the picture's file."""
-        return str(Path(self.base_dir) / self.image_names[image_index])
-
-    def load_annotations(self, image_index):
-        """Return {"labels": [M] int32, "bboxes": [M, 4] float64} of a picture."""
-        return self.samples.annotations(image_index)
 
 
 def annotation_dicts(samples, names):

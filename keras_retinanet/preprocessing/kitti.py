@@ -6,7 +6,7 @@ from pathlib import Path
 from keras_retinanet.preprocessing.annotation_files import pixels, read_lines
 from keras_retinanet.preprocessing.csv_text import shown
 from keras_retinanet.preprocessing.samples import AnnotationError
-from keras_retinanet.preprocessing.table import ANY_CLASS, Rows, TableGenerator
+from keras_retinanet.preprocessing.table import ANY_CLASS, Rows, TableGenerator, ignored_labels
 
 kitti_classes = {
     "Car": 0,
@@ -32,6 +32,8 @@ class KittiGenerator(TableGenerator):
         base_dir: has `<subset>/labels/*.txt` and `<subset>/images/<same name>.png`; KITTI's own
             names `label_2` and `image_2` are understood, too.
         subset: such as "train".
+        ignore_classes: types, KITTI's or others, whose boxes are regions to ignore; they have no
+            label.
         kwargs: options of `Generator`.
 
     Raises:
@@ -39,7 +41,7 @@ class KittiGenerator(TableGenerator):
         ImageError: names the pictures that cannot be used.
     """
 
-    def __init__(self, base_dir, subset="train", **kwargs):
+    def __init__(self, base_dir, subset="train", ignore_classes=(), **kwargs):
         self.base_dir = base_dir
         self.subset = subset
         folder = Path(base_dir) / subset
@@ -49,14 +51,18 @@ class KittiGenerator(TableGenerator):
         if not files:
             raise AnnotationError(f"{labels}: there are no label files. Put them there as *.txt")
         there = {path.name for path in images.iterdir()}
-        rows = Rows()
+        ignored = ignored_labels(ignore_classes)
+        left = [name for name in kitti_classes if name not in ignored]
+        classes = {name: label for label, name in enumerate(left)}
+        rows, known = Rows(), {**classes, **ignored}
         for picture, path in enumerate(files):
-            add_objects(rows, picture, path)
-        table = rows.table([_image_name(path.stem, there) for path in files])
-        super().__init__(table, kitti_classes, images, folder, **kwargs)
+            add_objects(rows, picture, path, known)
+        names = [_image_name(path.stem, there) for path in files]
+        table = rows.table(names, ignore_classes=ignore_classes)
+        super().__init__(table, classes, images, folder, **kwargs)
 
 
-def add_objects(rows, picture, path):
+def add_objects(rows, picture, path, classes=kitti_classes):
     """Add the boxes of a label file to `rows`; regions of DontCare as regions to ignore."""
     for line, text in read_lines(path):
         fields, place = text.split(), f"{path}, line {line}:"
@@ -66,21 +72,20 @@ def add_objects(rows, picture, path):
                 "occluded, alpha, left, top, right, bottom and seven numbers in space"
             )
         box = [pixels(fields[at], f"{place} {side}") for side, at in _SIDES.items()]
-        label, ignored = _label(fields[0], place), fields[0] == DONT_CARE
+        label, ignored = _label(fields[0], classes, place), fields[0] == DONT_CARE
         rows.add(picture, box, label, ignored, f"{Path(path).name}, line {line}")
 
 
-def _label(name, place):
+def _label(name, classes, place):
+    if name in classes:
+        return classes[name]
     if name == DONT_CARE:
         return ANY_CLASS
-    if name not in kitti_classes:
-        near = difflib.get_close_matches(name[:60], kitti_classes, n=1, cutoff=0.5)
-        hint = f"Did you mean {near[0]!r}? " if near else ""
-        raise AnnotationError(
-            f"{place} unknown type {shown(name)}. {hint}Types: {', '.join(kitti_classes)}, "
-            f"{DONT_CARE}"
-        )
-    return kitti_classes[name]
+    near = difflib.get_close_matches(name[:60], classes, n=1, cutoff=0.5)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    raise AnnotationError(
+        f"{place} unknown type {shown(name)}. {hint}Types: {', '.join(classes)}, {DONT_CARE}"
+    )
 
 
 def _folder(folder, names):

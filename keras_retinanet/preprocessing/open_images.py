@@ -1,4 +1,4 @@
-"""A dataset in the format of Open Images: releases 3 to 7 and the challenge of 2018."""
+"""A dataset in the format of Open Images: releases 3 to 7 and the challenges."""
 
 import difflib
 import os
@@ -18,7 +18,8 @@ from keras_retinanet.preprocessing.open_images_classes import (
     release_of,
 )
 from keras_retinanet.preprocessing.samples import AnnotationError, Samples
-from keras_retinanet.preprocessing.table import TableGenerator, make_table
+from keras_retinanet.preprocessing.shares import ShareTableGenerator
+from keras_retinanet.preprocessing.table import ignored_labels, make_table
 from keras_retinanet.utils.image import read_image_size
 
 __all__ = [
@@ -31,9 +32,10 @@ __all__ = [
 ]
 
 EXTENSION = ".jpg"
+NOT_CHOSEN = -1  # label of boxes that are left out altogether
 
 
-class OpenImagesGenerator(TableGenerator):
+class OpenImagesGenerator(ShareTableGenerator):
     """Pictures and boxes of a subset of Open Images; pictures that are not there are left out.
 
     Args:
@@ -45,6 +47,7 @@ class OpenImagesGenerator(TableGenerator):
         parent_label: name of the class to keep with all below it in the hierarchy. Pictures
             without a box of the kept classes are left out.
         skip_group_of: make boxes around groups of objects regions to ignore.
+        ignore_classes: names of classes whose boxes are regions to ignore; they have no label.
         kwargs: options of `Generator`.
 
     Raises:
@@ -60,7 +63,8 @@ class OpenImagesGenerator(TableGenerator):
         labels_filter=None,
         annotation_cache_dir=".",
         parent_label=None,
-        skip_group_of=False,
+        skip_group_of=True,
+        ignore_classes=(),
         **kwargs,
     ):
         self.main_dir = main_dir
@@ -70,8 +74,13 @@ class OpenImagesGenerator(TableGenerator):
         self.base_dir = _image_folder(Path(main_dir), subset, version)
         names, cls_index = get_labels(self.metadata_dir, version)
         boxes = cached_boxes(annotation_cache_dir, self.metadata_dir, subset, cls_index, version)
-        self.id_to_labels, chosen = self._choose(names, cls_index, labels_filter, parent_label)
-        table = _table(boxes, chosen, self.base_dir, skip_group_of)
+        kept = self._kept(names, cls_index, labels_filter, parent_label)
+        ignored = ignored_labels(ignore_classes)
+        kept = [label for label in kept if names[label] not in ignored]
+        self.id_to_labels = {label: names[old] for label, old in enumerate(kept)}
+        chosen = np.array([ignored.get(names[old], NOT_CHOSEN) for old in range(len(names))])
+        chosen[kept] = np.arange(len(kept))
+        table = _table(boxes, chosen, self.base_dir, skip_group_of, ignore_classes)
         classes = [(name, label) for label, name in self.id_to_labels.items()]
         super().__init__(table, classes, self.base_dir, main_dir, **kwargs)
 
@@ -80,19 +89,15 @@ class OpenImagesGenerator(TableGenerator):
         """The tree of classes, as `load_hierarchy` gives it."""
         return load_hierarchy(self.metadata_dir, self.version)
 
-    def _choose(self, names, cls_index, labels_filter, parent_label):
-        """Return ({new label: name}, new label of each old one or -1, or None for all)."""
+    def _kept(self, names, cls_index, labels_filter, parent_label):
+        """Return the labels of the classes to keep, in the order of their new numbers."""
         if labels_filter and parent_label:
             raise ValueError("labels_filter and parent_label exclude each other. Give one of them")
         if labels_filter:
-            kept = dict.fromkeys(_label_of(name, names) for name in labels_filter)
-        elif parent_label:
-            kept = self._labels_below(parent_label, names, cls_index)
-        else:
-            return names, None
-        chosen = np.full(len(names), -1, np.int32)
-        chosen[list(kept)] = np.arange(len(kept))
-        return {label: names[old] for label, old in enumerate(kept)}, chosen
+            return list(dict.fromkeys(_label_of(name, names) for name in labels_filter))
+        if parent_label:
+            return self._labels_below(parent_label, names, cls_index)
+        return list(names)
 
     def _labels_below(self, parent_label, names, cls_index):
         """Return the labels of a class and all below it, that have boxes of their own."""
@@ -109,20 +114,9 @@ class OpenImagesGenerator(TableGenerator):
         """Leave out the boxes that are less than half a pixel wide or high, as 1.0 does."""
         self.samples, flat = _without_flat(self.samples, self.image_sizes)
         self.ignored, _ = _without_flat(self.ignored, self.image_sizes)
+        super().fit_boxes()
         if flat:
             self.notify(f"boxes that round to no pixel at all are left out: {flat}")
-
-    def load_annotations(self, image_index):
-        """Return {"labels": [M] int32, "bboxes": [M, 4] float64, in pixels} of a picture."""
-        return self._in_pixels(super().load_annotations(image_index), image_index)
-
-    def load_ignored(self, image_index):
-        """Return the regions of a picture in which nothing counts, in the same form."""
-        return self._in_pixels(super().load_ignored(image_index), image_index)
-
-    def _in_pixels(self, annotations, image_index):
-        height, width = self.image_size(image_index)
-        return {**annotations, "bboxes": annotations["bboxes"] * [width, height, width, height]}
 
 
 def generate_images_annotations_json(main_dir, metadata_dir, subset, cls_index, version="v4"):
@@ -133,7 +127,8 @@ def generate_images_annotations_json(main_dir, metadata_dir, subset, cls_index, 
         shares of width and height.
     """
     folder = _image_folder(Path(main_dir), subset, version)
-    samples = _table(read_boxes(metadata_dir, subset, cls_index, version), None, folder).samples
+    boxes = read_boxes(metadata_dir, subset, cls_index, version)
+    samples = _table(boxes, np.arange(len(cls_index)), folder).samples
     data = {}
     for index, path in enumerate(samples.paths):
         found = samples.annotations(index)
@@ -164,11 +159,11 @@ def _label_of(name, names):
     raise AnnotationError(f"unknown class name {shown(str(name))} among {len(names)}. {hint}")
 
 
-def _table(boxes, chosen, folder, skip_group_of=False):
+def _table(boxes, chosen, folder, skip_group_of=False, ignore_classes=()):
     """Return the Table of a BoxTable, less pictures that are not there or have nothing chosen.
 
     Args:
-        chosen: new label of each label, -1 for none; None for all as they are.
+        chosen: [K] new label of each label; `NOT_CHOSEN`, or of `ignored_labels`.
     """
     try:
         there = {entry.name for entry in os.scandir(folder)}
@@ -176,7 +171,7 @@ def _table(boxes, chosen, folder, skip_group_of=False):
         raise AnnotationError(
             f"{folder}: the pictures' folder cannot be read ({error.strerror})"
         ) from None
-    labels = boxes.labels if chosen is None else chosen[boxes.labels]
+    labels = chosen[boxes.labels]
     wanted = np.array([f"{key}{EXTENSION}" in there for key in boxes.image_ids], bool)
     missing = int((~wanted).sum())
     if wanted.size == missing:
@@ -184,9 +179,9 @@ def _table(boxes, chosen, folder, skip_group_of=False):
             f"{folder}: none of the {missing} pictures of the annotations is there. Put them "
             f"there as <image id>{EXTENSION}"
         )
-    if chosen is not None:
+    if (chosen == NOT_CHOSEN).any():
         wanted &= np.bincount(boxes.pictures[labels >= 0], minlength=wanted.size) > 0
-    kept = (labels >= 0) & wanted[boxes.pictures]
+    kept = (labels != NOT_CHOSEN) & wanted[boxes.pictures]
     places = np.cumsum(wanted) - 1
     paths = [f"{key}{EXTENSION}" for key, keep in zip(boxes.image_ids, wanted, strict=True) if keep]
     if not paths:
@@ -199,9 +194,8 @@ def _table(boxes, chosen, folder, skip_group_of=False):
             f"pictures that are not in {folder} are left out: {missing} of {wanted.size}"
         )
     ignored = boxes.group[kept] & skip_group_of
-    return make_table(
-        paths, places[boxes.pictures[kept]], boxes.boxes[kept], labels[kept], ignored, notices
-    )
+    columns = (places[boxes.pictures[kept]], boxes.boxes[kept], labels[kept], ignored)
+    return make_table(paths, *columns, notices, ignore_classes)
 
 
 def _without_flat(samples, sizes):

@@ -79,7 +79,9 @@ def _read_rows(rows, cls_index, wanted):
     pictures, boxes, labels, group = array("q"), array("d"), array("i"), array("b")
     for line, row in rows:
         if len(row) < len(header):
-            raise AnnotationError(f"line {line}: {len(row)} fields under {len(header)} headings")
+            raise AnnotationError(
+                f"line {line}: {len(row)} fields under {len(header)} headings. Write all of them"
+            )
         image_id, kind = (row[column] for column in columns)
         if not wanted(image_id):
             continue
@@ -103,7 +105,10 @@ def _read_rows(rows, cls_index, wanted):
 
 def _column(header, name):
     if header.count(name) != 1:
-        raise AnnotationError(f"line 1: no column {name!r} among {shown(','.join(header))}")
+        raise AnnotationError(
+            f"line 1: no column {name!r} among {shown(','.join(header))}. "
+            "Keep the header of the release"
+        )
     return header.index(name)
 
 

@@ -59,6 +59,12 @@ RELEASES = {
         "bbox_labels_500_hierarchy.json",
         held_out="challenge-2018-image-ids-valset-od.csv",
     ),
+    "challenge2019": Release(
+        "challenge2019",
+        ("challenge-2019-classes-description-500.csv",),
+        ("challenge-2019-{subset}-detection-bbox.csv",),
+        "challenge-2019-label500-hierarchy.json",
+    ),
 }
 
 
@@ -81,9 +87,10 @@ def load_hierarchy(metadata_dir, version="v4"):
     hierarchy = read_json(path)
     for node in _nodes(hierarchy):
         if not isinstance(node, dict) or not isinstance(node.get("LabelName"), str):
-            raise AnnotationError(f"{path}: {shown(str(node))} has no 'LabelName'")
+            raise AnnotationError(f"{path}: {shown(str(node))} has no 'LabelName'. Name its class")
         if not isinstance(node.get("Subcategory", []), list):
-            raise AnnotationError(f"{path}: 'Subcategory' of {node['LabelName']!r} is no list")
+            name = shown(node["LabelName"])
+            raise AnnotationError(f"{path}: 'Subcategory' of {name} is no list. Write [...]")
     return hierarchy
 
 
@@ -113,9 +120,9 @@ def get_labels(metadata_dir, version="v4"):
     names = {}
     with csv_file_rows(path) as rows:
         for line, row in rows:
-            if len(row) < 2 or not row[0] or not row[1]:
+            if len(row) < 2 or not row[0] or not row[1].strip("'\""):
                 raise AnnotationError(
-                    f"line {line}: {shown(','.join(row))} is not 'class id,class name'"
+                    f"line {line}: {shown(','.join(row))} is not 'class id,class name'. Write both"
                 )
             if (line, row[0]) != (1, "LabelName"):
                 names.setdefault(row[0], row[1].strip("'\""))
@@ -143,7 +150,21 @@ def csv_file_rows(path):
                 yield numbered_rows(csv.reader(file, skipinitialspace=True))
         except FileNotFoundError:
             raise AnnotationError("the file does not exist. Check the path") from None
-        except UnicodeDecodeError as error:
-            raise AnnotationError(f"not UTF-8 ({error.reason}). Save it as UTF-8") from None
+        except UnicodeDecodeError:
+            line, byte = _first_fault(path)
+            raise AnnotationError(
+                f"line {line}: byte 0x{byte:02x} is not UTF-8. Save the file as UTF-8"
+            ) from None
         except OSError as error:
             raise AnnotationError(f"the file cannot be read ({error.strerror})") from None
+
+
+def _first_fault(path):
+    """Return (line, byte) of the first byte of a file that is not UTF-8."""
+    with Path(path).open("rb") as file:
+        for line, content in enumerate(file, start=1):
+            try:
+                content.decode("utf-8")
+            except UnicodeDecodeError as error:
+                return line, content[error.start]
+    raise ValueError(f"{path}: the file changed while it was read. Try again")

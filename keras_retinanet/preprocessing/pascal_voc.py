@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from keras_retinanet.preprocessing.annotation_files import check_name, pixels, read_lines, read_xml
+from keras_retinanet.preprocessing.annotation_files import pixels, read_xml
 from keras_retinanet.preprocessing.csv_text import shown
+from keras_retinanet.preprocessing.pascal_layout import find_set, has_image_sets
 from keras_retinanet.preprocessing.samples import AnnotationError
-from keras_retinanet.preprocessing.table import Rows, TableGenerator
+from keras_retinanet.preprocessing.table import Rows, TableGenerator, ignored_labels
 
 voc_classes = {
     "aeroplane": 0,
@@ -31,19 +32,25 @@ voc_classes = {
     "tvmonitor": 19,
 }
 
+FROM_FILES = "auto"  # in place of a list of classes
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
 class PascalVocGenerator(TableGenerator):
-    """Pictures and boxes of a Pascal VOC set.
+    """Pictures and boxes of a Pascal VOC set, or of a folder of XML files.
 
     Args:
         data_dir: has `ImageSets/Main/<set_name>.txt` (the first word of a line names a picture;
-            lines of # are comments), `JPEGImages/` and `Annotations/<name>.xml`.
+            lines of # are comments), `JPEGImages/` and `Annotations/<name>.xml`; for what may
+            take their place see `pascal_layout`.
         set_name: such as "trainval".
-        classes: {name: label}, or names in the order of their labels.
+        classes: {name: label}, or names in the order of their labels; `FROM_FILES` for the names
+            in all XML files, sorted. None for VOC's twenty where there are ImageSets, else
+            `FROM_FILES`.
         image_extension: of the pictures' files.
         skip_truncated, skip_difficult: make boxes with that mark regions to ignore.
+        ignore_classes: names of classes whose boxes are regions to ignore; they have no label.
+        allow_outside: whether lists may name pictures outside of the dataset's folder.
         kwargs: options of `Generator`.
 
     Raises:
@@ -55,10 +62,12 @@ class PascalVocGenerator(TableGenerator):
         self,
         data_dir,
         set_name,
-        classes=voc_classes,
+        classes=None,
         image_extension=".jpg",
         skip_truncated=False,
         skip_difficult=False,
+        ignore_classes=(),
+        allow_outside=False,
         **kwargs,
     ):
         self.data_dir = data_dir
@@ -66,32 +75,37 @@ class PascalVocGenerator(TableGenerator):
         self.image_extension = image_extension
         self.skip_truncated = skip_truncated
         self.skip_difficult = skip_difficult
-        if not isinstance(classes, Mapping):
-            classes = {name: label for label, name in enumerate(classes)}
+        files = find_set(data_dir, set_name, image_extension, allow_outside)
+        ignored = ignored_labels(ignore_classes)
+        classes = _classes(classes, files.every_annotation, has_image_sets(data_dir), ignored)
         marks = {"truncated": skip_truncated, "difficult": skip_difficult}
         skipped = [mark for mark, skip in marks.items() if skip]
-        names = read_image_set(data_dir, set_name)
         rows = Rows()
-        for picture, name in enumerate(names):
-            path = Path(data_dir) / "Annotations" / f"{name}.xml"
-            add_objects(rows, picture, path, classes, skipped)
-        table = rows.table([f"{name}{image_extension}" for name in names])
-        super().__init__(table, classes, Path(data_dir) / "JPEGImages", data_dir, **kwargs)
+        for picture, path in enumerate(files.annotations):
+            add_objects(rows, picture, path, {**classes, **ignored}, skipped)
+        table = rows.table(files.image_names, files.notices, ignore_classes)
+        super().__init__(table, classes, files.image_folder, data_dir, **kwargs)
 
 
-def read_image_set(data_dir, set_name):
-    """Return the names of a set's pictures, without extension."""
-    folder = Path(data_dir) / "ImageSets" / "Main"
-    path = folder / f"{set_name}.txt"
-    if not path.exists():
-        known = ", ".join(sorted(file.stem for file in folder.glob("*.txt"))[:20])
-        raise AnnotationError(f"{path}: the file does not exist. Sets there: {known or 'none'}")
-    lines = [(number, line.split()[0]) for number, line in read_lines(path) if line[0] != "#"]
-    if not lines:
-        raise AnnotationError(f"{path}: names no picture. Write one name a line")
-    images = Path(data_dir) / "JPEGImages"
-    names = (check_name(name, images, f"{path}, line {number}") for number, name in lines)
-    return list(dict.fromkeys(names))
+def _classes(classes, annotations, listed, ignored):
+    """Return {name: label} of the classes less those to ignore; a mapping keeps its labels."""
+    if classes is None:
+        classes = list(voc_classes) if listed else FROM_FILES
+    if isinstance(classes, str) and classes == FROM_FILES:
+        classes = read_class_names(annotations)
+    if isinstance(classes, Mapping):
+        return {name: label for name, label in classes.items() if name not in ignored}
+    return {
+        name: label for label, name in enumerate(name for name in classes if name not in ignored)
+    }
+
+
+def read_class_names(paths):
+    """Return the names of the objects in XML files, sorted."""
+    roots = ((path, read_annotation(path)) for path in paths)
+    return sorted(
+        {_text(element, "name", place) for root in roots for element, place in _objects(*root)}
+    )
 
 
 def add_objects(rows, picture, path, classes, skipped=()):
@@ -102,24 +116,35 @@ def add_objects(rows, picture, path, classes, skipped=()):
         classes: {name: label}.
         skipped: marks, "truncated" or "difficult", whose objects are regions to ignore.
     """
-    root = read_xml(path)
-    if root.tag != "annotation":
-        raise AnnotationError(
-            f"{path}: begins with <{root.tag}>, not <annotation>. Export Pascal VOC files"
-        )
-    for number, element in enumerate(root.findall("object")):
-        place = f"invalid annotations file: {path}: could not parse object #{number}:"
+    objects = _objects(path, read_annotation(path))
+    for number, (element, place) in enumerate(objects):
         name = _text(element, "name", place)
         if name not in classes:
             known = ", ".join(list(classes)[:20])
             raise AnnotationError(
                 f"{place} class name {shown(name)} not found in classes: {known}. Mend the name, "
-                "or give the classes of your dataset"
+                "or give the classes of your dataset (--classes)"
             )
         marked = [_mark(element, mark, place) for mark in ("truncated", "difficult")]
         ignored = any(mark in skipped for mark in marked)
         box = _box(element, place)
         rows.add(picture, box, classes[name], ignored, f"{Path(path).name}, object #{number}")
+
+
+def read_annotation(path):
+    """Return the root of a VOC file."""
+    root = read_xml(path)
+    if root.tag != "annotation":
+        raise AnnotationError(
+            f"{path}: begins with {shown(root.tag)}, not 'annotation'. Export Pascal VOC files"
+        )
+    return root
+
+
+def _objects(path, root):
+    """Yield (element, place for messages) of each object."""
+    for number, element in enumerate(root.findall("object")):
+        yield element, f"invalid annotations file: {path}: could not parse object #{number}:"
 
 
 def _text(element, name, place):

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_retinanet.preprocessing.csv_text import shown
 from keras_retinanet.preprocessing.generator import Generator
-from keras_retinanet.preprocessing.samples import AnnotationWarning, Samples
+from keras_retinanet.preprocessing.samples import AnnotationError, AnnotationWarning, Samples
 
 ANY_CLASS = -1  # label of a region to ignore that belongs to no class
 
@@ -53,11 +54,11 @@ class Rows:
         self.labels.append(label)
         self.ignored.append(ignored)
 
-    def table(self, paths):
+    def table(self, paths, notices=(), ignore_classes=()):
         """Return the Table of all boxes on the pictures `paths`."""
         columns = (self.pictures, np.reshape(self.boxes, (-1, 4)), self.labels)
-        notices = flat_notice(len(self.flat), self.flat[0]) if self.flat else ()
-        return make_table(paths, *columns, self.ignored, notices)
+        notices = (*notices, *(flat_notice(len(self.flat), self.flat[0]) if self.flat else ()))
+        return make_table(paths, *columns, self.ignored, notices, ignore_classes)
 
 
 def flat_notice(count, first):
@@ -65,15 +66,40 @@ def flat_notice(count, first):
     return (f"boxes without an area are left out: {count}, the first in {first}",) if count else ()
 
 
-def make_table(paths, pictures, boxes, labels, ignored, notices=()):
-    """Return the Table of columns of one length [T], which may be in any order of pictures."""
-    ignored = np.asarray(ignored, bool)
-    columns = [np.asarray(pictures), np.asarray(boxes).reshape(-1, 4), np.asarray(labels)]
+def ignored_labels(names):
+    """Return {name: label} of classes whose boxes are regions to ignore.
+
+    Each has a label of its own below `ANY_CLASS`, which `make_table` takes for what it is.
+    """
+    names = [names] if isinstance(names, str) else names
+    return {name: ANY_CLASS - 1 - place for place, name in enumerate(dict.fromkeys(names))}
+
+
+def make_table(paths, pictures, boxes, labels, ignored, notices=(), ignore_classes=()):
+    """Return the Table of columns of one length [T], which may be in any order of pictures.
+
+    Args:
+        ignored: [T] whether the box is a region to ignore; those whose label `ignored_labels`
+            gave are, too.
+        ignore_classes: the names that it gave them for.
+    """
+    labels = np.asarray(labels, np.int32)
+    notices = (*notices, *_absent(ignore_classes, labels))
+    ignored = np.asarray(ignored, bool) | (labels < 0)
+    labels = np.maximum(labels, ANY_CLASS)
+    columns = [np.asarray(pictures), np.asarray(boxes).reshape(-1, 4), labels]
     objects = Samples.from_rows(paths, *(column[~ignored] for column in columns))
     objects, dropped = objects.without_duplicates()
     if dropped:
         notices = (*notices, f"repeated boxes are left out: {dropped}")
     return Table(objects, Samples.from_rows(paths, *(c[ignored] for c in columns)), tuple(notices))
+
+
+def _absent(names, labels):
+    """Yield a notice for each class to ignore that no box has: its name may be misspelt."""
+    for name, label in ignored_labels(names).items():
+        if not (labels == label).any():
+            yield f"no box is of the class {shown(name)}, which was to be ignored"
 
 
 class TableGenerator(Generator):
@@ -89,6 +115,8 @@ class TableGenerator(Generator):
 
     def __init__(self, table, classes, image_folder, source, **kwargs):
         pairs = list(classes.items() if hasattr(classes, "items") else classes)
+        if not pairs:
+            raise AnnotationError(f"{source}: no class is left to find. Ignore fewer classes")
         self.labels = {label: name for name, label in pairs}
         self.classes = {name: label for name, label in reversed(pairs)}
         self.classes = {name: self.classes[name] for name, _ in pairs}  # in the given order

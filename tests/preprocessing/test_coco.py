@@ -232,6 +232,112 @@ def test_names_inside_the_folder_are_kept(tmp_path, name):
     assert check_name(str(tmp_path / name), tmp_path, "here") == str(tmp_path / name)
 
 
+def test_a_file_alone_has_its_pictures_beside_it(coco_tree, tmp_path):
+    root = coco_tree(folder="annotations")
+    path = root / "annotations" / "instances_val.json"
+    generator = CocoGenerator(None, "val", annotation_file=path)
+    assert generator.image_path(1) == str(root / "annotations/sub/a.png")
+    assert generator.load_image(1).shape == (40, 50, 3)
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere/b.png", "{d}/elsewhere/b.png"])
+def test_pictures_outside_are_read_only_if_allowed(coco_tree, tmp_path, name):
+    images = [{"id": 9, "file_name": name.format(d=tmp_path)}]
+    root = coco_tree([box(9, 3, [0, 0, 4, 3])], images=images)
+    (root / "elsewhere").mkdir()
+    (root / "images/val/b.png").rename(root / "elsewhere/b.png")
+    with pytest.raises(AnnotationError, match="leads out of the folder .*--allow-outside"):
+        CocoGenerator(root, "val")
+    assert CocoGenerator(root, "val", allow_outside=True).load_image(0).shape == (40, 50, 3)
+
+
+def test_names_that_are_none_are_refused_even_where_all_is_allowed(tmp_path):
+    for name in ("", " ", "a\nb.png", 7, None):
+        with pytest.raises(AnnotationError, match="is not the name of a picture"):
+            check_name(name, None, "here")
+    assert check_name("/a/../b.png", None, "here") == "/a/../b.png"
+
+
+# what tools write: Label Studio numbers from 0 and names its folder; CVAT adds keys of its own
+LABEL_STUDIO = {
+    "images": [{"width": 50, "height": 40, "id": 0, "file_name": "images/0c3-a.png"}],
+    "categories": [{"id": 0, "name": "cat"}, {"id": 1, "name": "dog"}],
+    "annotations": [
+        {
+            "id": 0,
+            "image_id": 0,
+            "category_id": 1,
+            "segmentation": [],
+            "bbox": [1.0, 2.0, 10.5, 20.25],
+            "ignore": 0,
+            "iscrowd": 0,
+            "area": 212.6,
+        }
+    ],
+    "info": {"year": 2024, "contributor": "Label Studio"},
+}
+CVAT = {
+    "licenses": [{"name": "", "id": 0, "url": ""}],
+    "info": {"contributor": "", "date_created": ""},
+    "categories": [{"id": 1, "name": "dog", "supercategory": ""}],
+    "images": [
+        {
+            "id": 1,
+            "width": 50,
+            "height": 40,
+            "file_name": "images/0c3-a.png",
+            "license": 0,
+            "coco_url": "",
+            "date_captured": 0,
+        }
+    ],
+    "annotations": [
+        {
+            "id": 1,
+            "image_id": 1,
+            "category_id": 1,
+            "segmentation": [[1.0, 2.0, 11.5, 2.0, 11.5, 22.25, 1.0, 22.25]],
+            "area": 212.6,
+            "bbox": [1.0, 2.0, 10.5, 20.25],
+            "iscrowd": 0,
+            "attributes": {"occluded": False, "rotation": 0.0},
+        }
+    ],
+}
+ROBOFLOW = {  # its first category is the project, which has no boxes
+    "categories": [
+        {"id": 0, "name": "animals", "supercategory": "none"},
+        {"id": 1, "name": "dog", "supercategory": "animals"},
+    ],
+    "images": [{"id": 0, "license": 1, "file_name": "images/0c3-a.png", "height": 40, "width": 50}],
+    "annotations": [
+        {
+            "id": 0,
+            "image_id": 0,
+            "category_id": 1,
+            "bbox": [1, 2, 10.5, 20.25],
+            "area": 212.625,
+            "segmentation": [],
+            "iscrowd": 0,
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize("content", [LABEL_STUDIO, CVAT, ROBOFLOW], ids=["studio", "cvat", "flow"])
+def test_exports_of_annotation_tools_are_read_as_they_are(tmp_path, content):
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (50, 40)).save(tmp_path / "images/0c3-a.png")
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps(content))
+    generator = CocoGenerator(None, "result", annotation_file=path)
+    found = generator.load_annotations(0)
+    assert found["bboxes"].tolist() == [[1, 2, 11.5, 22.25]]
+    assert [generator.label_to_name(label) for label in found["labels"]] == ["dog"]
+    ids = [category["id"] for category in content["categories"] if category["name"] == "dog"]
+    assert [generator.label_to_coco_label(label) for label in found["labels"]] == ids
+
+
 @pytest.fixture
 def coco_sample(real_data):
     folder = real_data / "coco_sample"

@@ -43,6 +43,38 @@ def test_pictures_lie_beside_the_annotations_or_in_base_dir(csv_files, tmp_path)
     assert CSVGenerator(elsewhere, classes).load_image(0).shape == (50, 50, 3)
 
 
+def test_paths_may_lead_anywhere_as_in_1_0(csv_files, tmp_path):
+    annotations, classes = csv_files(SIZES, ["../0.png,1,2,3,4,cat", f"{tmp_path}/1.png,,,,,"])
+    (tmp_path / "lists").mkdir()
+    annotations = annotations.rename(tmp_path / "lists/rows.csv")
+    generator = CSVGenerator(annotations, classes)
+    assert [generator.load_image(index).shape[:2] for index in range(2)] == SIZES[:2]
+
+
+def test_regions_to_ignore_are_clipped_and_left_out_with_their_pictures(csv_files, tmp_path):
+    rows = ["0.png,-5,3,20,20,crowd", "0.png,1,1,9,9,cat", "1.png,5,5,80,20,crowd", "2.png,,,,,"]
+    annotations, classes = csv_files(SIZES, rows)
+    generator = CSVGenerator(annotations, classes, ignore_classes=["crowd"])
+    assert generator.load_ignored(0)["bboxes"].tolist() == [[0, 3, 20, 20]]
+    assert generator.load_ignored(1)["bboxes"].tolist() == [[5, 5, 50, 20]]
+    assert generator.load_ignored(1)["labels"].tolist() == [-1]
+    assert generator.load_annotations(1)["bboxes"].shape == (0, 4)
+    assert [generator.has_label(label) for label in range(-1, 3)] == [False, True, False, True]
+    damage(tmp_path / "0.png", "empty")
+    with pytest.warns(AnnotationWarning, match="1 pictures are left out"):
+        lenient = CSVGenerator(annotations, classes, ignore_classes=["crowd"], skip_broken=True)
+    assert lenient.load_ignored(0)["bboxes"].tolist() == [[5, 5, 50, 20]]
+
+
+def test_an_ignored_class_of_the_class_file_leaves_its_id_free(csv_files):
+    files = csv_files(SIZES, ["0.png,1,2,30,30,cat", "0.png,1,2,9,9,dog"])
+    generator = CSVGenerator(*files, ignore_classes="cat")
+    assert generator.classes == {"dog": 2}
+    assert generator.num_classes() == 3
+    assert generator.load_annotations(0)["labels"].tolist() == [2]
+    assert CSVGenerator(*files, ignore_classes="dog").num_classes() == 1
+
+
 def test_errors_of_the_files_reach_the_caller(csv_files, tmp_path):
     annotations, classes = csv_files(SIZES, ["0.png,1,2,3,4,cow"])
     with pytest.raises(AnnotationError, match="rows.csv, line 1: unknown class name: 'cow'"):

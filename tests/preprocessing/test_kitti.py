@@ -112,6 +112,20 @@ def test_blank_files_scores_and_runs_of_spaces_are_accepted(kitti_tree):
     assert generator.load_annotations(1)["bboxes"].tolist() == [[10.5, 5, 20, 15.25]]
 
 
+def test_types_to_ignore_are_kittis_or_others_and_labels_close_up(kitti_tree):
+    rows = [row("Van"), row("Tram", "1 2 3 4"), row("Bus", "5 6 7 8"), row("DontCare", "0 0 9 9")]
+    generator = KittiGenerator(kitti_tree({"a": rows}), ignore_classes=["Van", "Bus"])
+    assert generator.num_classes() == 7
+    assert generator.name_to_label("Tram") == 5
+    assert generator.load_annotations(0)["labels"].tolist() == [5]
+    assert generator.load_ignored(0)["bboxes"].tolist() == [
+        [10.5, 5, 20, 15.25],
+        [5, 6, 7, 8],
+        [0, 0, 9, 9],
+    ]
+    assert generator.load_ignored(0)["labels"].tolist() == [-1, -1, -1]
+
+
 def test_boxes_without_area_or_outside_are_counted(kitti_tree):
     rows = [row(box="5 5 5 9"), row(box="9 5 5 9"), row(box="40 30 55 39"), row(box="51 1 60 9")]
     with pytest.warns(AnnotationWarning) as found:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -80,10 +81,9 @@ def tree(tmp_path):
 def opened(tree, tmp_path):
     """Return f(rows, **options) -> generator, its cache in the folder "cache"."""
 
-    def make(rows=ROWS, **options):
-        return OpenImagesGenerator(
-            tree(rows), "train", annotation_cache_dir=tmp_path / "cache", **options
-        )
+    def make(rows=ROWS, skip_group_of=False, **options):
+        options |= {"annotation_cache_dir": tmp_path / "cache", "skip_group_of": skip_group_of}
+        return OpenImagesGenerator(tree(rows), "train", **options)
 
     return make
 
@@ -110,8 +110,8 @@ def test_classes_are_numbered_as_in_the_file(opened):
     assert [generator.has_label(label) for label in (-1, 0, 3, 4)] == [False, True, True, False]
 
 
-def test_boxes_of_groups_are_regions_to_ignore_on_request(opened):
-    generator = opened(skip_group_of=True)
+def test_boxes_of_groups_are_regions_to_ignore(tree, tmp_path):
+    generator = OpenImagesGenerator(tree(), "train", annotation_cache_dir=tmp_path / "cache")
     assert generator.load_annotations(0)["labels"].tolist() == [1]
     assert generator.load_ignored(0)["labels"].tolist() == [2]
     np.testing.assert_allclose(generator.load_ignored(0)["bboxes"], [[25, 0, 45, 20]])
@@ -130,6 +130,69 @@ def test_a_parent_stands_for_itself_and_all_below_it(opened):
     assert generator.image_names == ("bb.jpg",)
     assert generator.load_annotations(0)["labels"].tolist() == [2, 1]
     assert opened(parent_label="Car").image_names == ("aa.jpg",)
+
+
+def test_classes_to_ignore_need_not_be_among_those_kept(opened):
+    generator = opened(labels_filter=["Cat"], ignore_classes=["Dog"])
+    assert generator.classes == {"Cat": 0}
+    assert generator.image_names == ("bb.jpg",)
+    assert generator.load_annotations(0)["labels"].tolist() == [0]
+    assert generator.load_ignored(0)["labels"].tolist() == [-1]
+    np.testing.assert_allclose(generator.load_ignored(0)["bboxes"], [[25, 0, 45, 20]])
+    everything = opened(ignore_classes=["Car"])
+    assert everything.classes == {"Pet": 0, "Cat": 1, "Dog": 2}
+    assert everything.image_names == ("bb.jpg", "aa.jpg")  # although nothing else is in aa
+    assert everything.load_ignored(1)["bboxes"].tolist() == [[0, 0, 50, 40]]
+
+
+@pytest.mark.parametrize(
+    "version, folder, boxes, classes, tree_file",
+    [
+        ("v4", "2018_04", "train/train-annotations-bbox.csv", "class-descriptions-boxable.csv", ""),
+        ("v4", "2018_04", "train-annotations-bbox.csv", "class-descriptions-boxable.csv", ""),
+        ("v5", "annotations", "train-annotations-bbox.csv", "class-descriptions-boxable.csv", ""),
+        (
+            "v6",
+            "annotations",
+            "oidv6-train-annotations-bbox.csv",
+            "oidv6-class-descriptions.csv",
+            "",
+        ),
+        (
+            "v7",
+            "annotations",
+            "oidv6-train-annotations-bbox.csv",
+            "oidv7-class-descriptions-boxable.csv",
+            "",
+        ),
+        (
+            "challenge2019",
+            "challenge2019",
+            "challenge-2019-train-detection-bbox.csv",
+            "challenge-2019-classes-description-500.csv",
+            "challenge-2019-label500-hierarchy.json",
+        ),
+    ],
+)
+def test_every_releases_files_are_found_under_their_names(
+    tree, tmp_path, version, folder, boxes, classes, tree_file
+):
+    source = tree() / "2018_04"
+    target = tmp_path / "release"
+    names = {
+        "train/train-annotations-bbox.csv": boxes,
+        "class-descriptions-boxable.csv": classes,
+        "bbox_labels_600_hierarchy.json": tree_file or "bbox_labels_600_hierarchy.json",
+    }
+    for old, new in names.items():
+        (target / new).parent.mkdir(parents=True, exist_ok=True)
+        (source / old).rename(target / new)
+    shutil.rmtree(source)
+    target.rename(tmp_path / folder)
+    options = {"annotation_cache_dir": tmp_path, "parent_label": "Pet", "skip_group_of": False}
+    generator = OpenImagesGenerator(tmp_path, "train", version, **options)
+    assert generator.classes == {"Pet": 0, "Dog": 1, "Cat": 2}
+    assert generator.load_annotations(0)["labels"].tolist() == [2, 1]
 
 
 def test_wrong_filters_are_refused_with_a_hint(opened, tree):
@@ -188,7 +251,10 @@ def test_the_index_is_read_again_only_when_a_file_changes(opened, monkeypatch, t
     def unchanged():
         for file, state in states.items():
             os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
-        generator = OpenImagesGenerator(tmp_path, "train", annotation_cache_dir=tmp_path / "cache")
+        cache = tmp_path / "cache"
+        generator = OpenImagesGenerator(
+            tmp_path, "train", annotation_cache_dir=cache, skip_group_of=False
+        )
         return len(reads), generator.load_annotations(0)["bboxes"][:, 0].tolist()
 
     assert unchanged() == (1, [5, 25])
@@ -228,7 +294,8 @@ def test_release_3_numbers_its_trainable_classes(tree, tmp_path):
     (folder / "classes-bbox-trainable.txt").write_text("/m/dog\n/m/car\n/m/cat\n")
     generator = OpenImagesGenerator(tmp_path, "train", "v3", annotation_cache_dir=tmp_path)
     assert generator.classes == {"Dog": 0, "Car": 1, "Cat": 2}
-    assert generator.load_annotations(0)["labels"].tolist() == [2, 0]
+    assert generator.load_annotations(0)["labels"].tolist() == [2]
+    assert generator.load_ignored(0)["labels"].tolist() == [0]
     (folder / "classes-bbox-trainable.txt").write_text("/m/dog\n\n/m/elk\n")
     with pytest.raises(AnnotationError, match="trainable.txt, line 3: class '/m/elk' is not in"):
         get_labels(folder, "v3")
@@ -298,7 +365,7 @@ def test_missing_files_and_wrong_encodings_are_named(tree, tmp_path):
         (tmp_path / "images/validation").mkdir()
         OpenImagesGenerator(tmp_path, "validation", annotation_cache_dir=tmp_path)
     (folder / "class-descriptions-boxable.csv").write_bytes(b"/m/cat,K\xe4tzchen")
-    with pytest.raises(AnnotationError, match="boxable.csv: not UTF-8"):
+    with pytest.raises(AnnotationError, match="boxable.csv, line 1: byte 0xe4 is not UTF-8"):
         get_labels(folder)
     (folder / "class-descriptions-boxable.csv").unlink()
     with pytest.raises(AnnotationError, match="boxable.csv: the file does not exist"):
@@ -382,8 +449,8 @@ def test_a_tree_of_release_6_is_read(real_data, tmp_path):
     ]
     np.testing.assert_allclose(train.load_annotations(0)["bboxes"], [[20, 30, 100, 50]])
     assert train.load_annotations(0)["labels"].tolist() == [0]
-    np.testing.assert_allclose(test.load_annotations(0)["bboxes"], [[70, 0, 80, 50]])
-    assert test.load_annotations(0)["labels"].tolist() == [3]
+    np.testing.assert_allclose(test.load_ignored(0)["bboxes"], [[70, 0, 80, 50]])  # a group
+    assert test.load_ignored(0)["labels"].tolist() == [3]
     below = OpenImagesGenerator(
         tmp_path, "train", "v6", annotation_cache_dir=tmp_path, parent_label="Generic label #0"
     )

@@ -169,7 +169,7 @@ BOMB = (
         (b'<?xml version="1.0" encoding="none"?><annotation/>', "not XML: unknown encoding"),
         (b'<?xml version="1.0" encoding="utf-7"?><annotation/>', "not XML"),
         (b"<annotation>&x;</annotation>", "not XML: undefined entity"),
-        (b"<html></html>", "begins with <html>, not <annotation>"),
+        (b"<html></html>", "begins with 'html', not 'annotation'"),
         (BOMB, "line 1: a DOCTYPE is not accepted"),
         (BOMB.decode().encode("utf-16"), "line 1: a DOCTYPE is not accepted"),
         (b'<!DOCTYPE a SYSTEM "file:///etc/passwd"><annotation/>', "a DOCTYPE is not accepted"),
