@@ -51,6 +51,7 @@ BY_NAME = {
         "utils.image_files",
         "utils.visual_effects",
         "utils.visualization",
+        "utils.warp",
         "preprocessing.augmentation",
         "bin.debug_output",  # windows, and the pictures where there are none
     },

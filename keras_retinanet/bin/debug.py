@@ -18,6 +18,7 @@ from keras_retinanet.bin.output_files import check_new_folder
 from keras_retinanet.bin.picture_options import (
     add_augmentation,
     add_picture_options,
+    augmentation_options,
     check_sides,
     generator_options,
     settle_augmentation,
@@ -88,12 +89,10 @@ def create_generator(args, config=None):
         args: of `parse_args`.
         config: of `utils.config.read_config_file`.
     """
-    from keras_retinanet.preprocessing.augmentation import AUGMENTATIONS
-
     return make_generator(
         args,
         "debug",
-        augmentation=AUGMENTATIONS[args.augmentation] if args.augmentation else None,
+        **augmentation_options(args),
         no_resize=args.no_resize,
         config=config,
         seed=args.seed,

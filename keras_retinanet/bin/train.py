@@ -9,6 +9,7 @@ from pathlib import Path
 from keras_retinanet.bin import train_network
 from keras_retinanet.bin.console import import_keras, run
 from keras_retinanet.bin.datasets import class_names, make_generator
+from keras_retinanet.bin.picture_options import augmentation_options
 from keras_retinanet.bin.train_callbacks import (
     close_history,
     create_callbacks,
@@ -43,7 +44,6 @@ def create_generators(args, preprocess_image=None):
     import keras
 
     from keras_retinanet.models import backbone
-    from keras_retinanet.preprocessing.augmentation import AUGMENTATIONS
 
     common = {
         "batch_size": args.batch_size,
@@ -61,7 +61,7 @@ def create_generators(args, preprocess_image=None):
         args,
         "train",
         group_method=args.group_method,
-        augmentation=AUGMENTATIONS[args.augmentation],
+        **augmentation_options(args, args.epochs - args.mosaic_off),
         **common,
     )
     validation = make_generator(args, "validation", shuffle_groups=False, **common)

@@ -16,6 +16,7 @@ DTYPES = ("float32", "mixed_bfloat16", "mixed_float16")
 LOSSES = ("focal", "cross-entropy", "balanced-cross-entropy", "focal-star", "ohem")
 RATE_AT_BATCH_8 = 1e-3
 BACKBONE_RATE = 0.1
+MOSAIC_OFF = 0.1  # share of the epochs, the last ones
 GONE = {
     "multi_gpu": "--multi-gpu is gone: its Keras function is; choose one device with --gpu",
     "multi_gpu_force": "--multi-gpu-force is gone with --multi-gpu",
@@ -106,6 +107,11 @@ def _add_optimization(parser):
 
 def _add_pictures(parser):
     add_augmentation(parser, "flips")
+    parser.add_argument(
+        "--mosaic-off",
+        type=number(int, low=0),
+        help="last epochs without mosaic, with scale-jitter instead (a tenth of all)",
+    )
     side = number(int, low=1)
     own = "; the snapshot's, or"
     parser.add_argument("--image-min-side", type=side, help=f"smaller side, pixels{own} 800")
@@ -175,6 +181,10 @@ def _contradictions(args):
         yield f"--initial-epoch {args.initial_epoch} leaves nothing of --epochs {args.epochs}"
     if args.run_name and not re.fullmatch(r"[\w][\w.+-]*", args.run_name):
         yield f"--run-name {args.run_name!r} must be a plain folder name"
+    if args.mosaic_off is not None and args.augmentation != "mosaic":
+        yield "--mosaic-off goes with --augmentation mosaic"
+    if args.mosaic_off is not None and args.mosaic_off > args.epochs:
+        yield f"--mosaic-off {args.mosaic_off} is more than --epochs {args.epochs}"
     if args.compute_val_loss and not getattr(args, "val_annotations", True):
         yield "--compute-val-loss needs --val-annotations"
     if args.early_stopping and not (getattr(args, "val_annotations", True) and args.evaluation):
@@ -193,6 +203,8 @@ def check_args(args):
     args.notices = [text for name, text in GONE.items() if getattr(args, name)]
     plateau = args.reduce_lr_patience is not None or args.reduce_lr_factor is not None
     settle_augmentation(args, "flips")
+    tenth = round(args.epochs * MOSAIC_OFF)
+    args.mosaic_off = tenth if args.mosaic_off is None else args.mosaic_off
     args.lr_schedule = args.lr_schedule or ("plateau" if plateau else "cosine")
     args.reduce_lr_patience = 2 if args.reduce_lr_patience is None else args.reduce_lr_patience
     args.reduce_lr_factor = args.reduce_lr_factor or 0.1

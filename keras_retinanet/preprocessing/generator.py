@@ -31,6 +31,7 @@ from keras_retinanet.preprocessing.canvas import (
     pad_boxes,
 )
 from keras_retinanet.preprocessing.steps import Steps
+from keras_retinanet.preprocessing.user_function import UserFunction
 from keras_retinanet.utils.anchors import anchor_targets_bbox, anchors_for_shape, guess_shapes
 from keras_retinanet.utils.image import DEFAULT_MAX_PIXELS, TransformParameters, preprocess_image
 
@@ -54,6 +55,8 @@ class Generator(Steps, keras.utils.PyDataset):
         compute_anchor_targets, compute_shapes, preprocess_image: functions of the dense view.
         config: {"anchor_parameters": …, "pyramid_levels": …} as `read_config_file` gives.
         augmentation: one `Augmentation` in place of both generators.
+        augment: your own f(image, boxes, labels) -> the same, called after all other changes of
+            a training picture, before the resize; `UserFunction` says more.
         seed: makes order and augmentation repeatable; None draws a seed.
         canvas_multiple: sides of a batch are rounded up to it.
         exif: whether pictures are turned as their EXIF orientation says.
@@ -82,6 +85,7 @@ class Generator(Steps, keras.utils.PyDataset):
         preprocess_image=preprocess_image,
         config=None,
         augmentation=None,
+        augment=None,
         seed=None,
         canvas_multiple=1,
         exif=True,
@@ -105,7 +109,12 @@ class Generator(Steps, keras.utils.PyDataset):
         self.image_min_side = image_min_side
         self.image_max_side = image_max_side
         self.no_resize = no_resize
-        self.transform_parameters = transform_parameters or TransformParameters()
+        self.augment = None if augment is None else UserFunction(augment)
+        self.transform_parameters = (
+            transform_parameters
+            or getattr(self.transform_generator, "transform_parameters", None)
+            or TransformParameters()
+        )
         self.compute_anchor_targets = compute_anchor_targets
         self.compute_shapes = compute_shapes
         self.preprocess_image = preprocess_image
@@ -194,7 +203,7 @@ class Generator(Steps, keras.utils.PyDataset):
               "sizes": float32 [B, 2], height and width of each resized picture}).
         """
         group = self.epoch_groups(epoch)[index]
-        with batch_context(Batch(stream(self.seed, BATCH, epoch, index))):
+        with batch_context(Batch(stream(self.seed, BATCH, epoch, index), epoch=epoch)):
             canvas, shapes, annotations = self.resize_onto_canvas(*self.augmented_group(group))
         boxes, labels = pad_boxes(annotations)
         sizes = np.array(shapes, np.float32)
@@ -244,7 +253,8 @@ class Generator(Steps, keras.utils.PyDataset):
         unlike = None
         if index == 1 and keras.backend.backend() == "tensorflow":
             unlike = self._size_of_first()
-        return Batch(stream(self.seed, BATCH, max(self._epoch, 0), index), unlike)
+        epoch = max(self._epoch, 0)
+        return Batch(stream(self.seed, BATCH, epoch, index), unlike, epoch)
 
     def _size_of_first(self):
         key = (self._epoch, tuple(self.groups[0]))

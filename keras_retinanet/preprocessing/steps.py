@@ -9,19 +9,20 @@ from keras_retinanet.preprocessing.annotations import (
     fit_boxes,
     select,
     with_regions,
+    without_regions,
 )
-from keras_retinanet.preprocessing.augmentation import clip_visible
-from keras_retinanet.preprocessing.batches import draw
+from keras_retinanet.preprocessing.batches import current_batch, current_policy, draw
 from keras_retinanet.preprocessing.canvas import as_uint8, lay_out_resized
 from keras_retinanet.preprocessing.pictures import Pictures
 from keras_retinanet.preprocessing.samples import AnnotationWarning
+from keras_retinanet.preprocessing.visibility import keep_visible
 from keras_retinanet.utils.image import (
     adjust_transform_for_image,
-    apply_transform,
     compute_resize_scale,
     resize_image,
 )
 from keras_retinanet.utils.transform import transform_aabb
+from keras_retinanet.utils.warp import warp
 
 
 class Steps(Pictures):
@@ -85,15 +86,26 @@ class Steps(Pictures):
             transform: [3, 3] matrix in pixels in place of a drawn one.
         """
         if transform is None:
-            drawn = draw(self.transform_generator, "transform", self.seed)
-            if drawn is None or np.array_equal(drawn, np.identity(3)):
-                return image, annotations
-            relative = self.transform_parameters.relative_translation
-            transform = adjust_transform_for_image(drawn, image, relative)
-        image = apply_transform(transform, image, self.transform_parameters)
+            transform = self._drawn_matrix(image, annotations)
+        if transform is None:
+            return image, annotations
+        image = warp(image, transform, self.transform_parameters)
         moved = transform_aabb(transform, annotations["bboxes"])
-        boxes, kept = clip_visible(moved, *image.shape[:2])
-        return image, select(annotations, kept, boxes)
+        keep = getattr(current_policy(self.transform_generator), "keep", keep_visible)
+        return image, keep(annotations, moved, image.shape[:2])
+
+    def _drawn_matrix(self, image, annotations):
+        """Return a drawn matrix [3, 3] in pixels, or None for one that moves nothing."""
+        policy = current_policy(self.transform_generator)
+        if hasattr(policy, "placement"):
+            objects = without_regions(annotations)["bboxes"]
+            drawn = policy.placement(current_batch(self.seed).rng, image.shape[:2], objects)
+            return None if np.array_equal(drawn, np.identity(3)) else drawn
+        drawn = draw(policy, "transform", self.seed)
+        if drawn is None or np.array_equal(drawn, np.identity(3)):
+            return None
+        relative = self.transform_parameters.relative_translation
+        return adjust_transform_for_image(drawn, image, relative)
 
     def random_transform_group(self, image_group, annotations_group):
         """Apply a transform to each picture and its boxes."""
@@ -122,8 +134,7 @@ class Steps(Pictures):
     def resize_onto_canvas(self, image_group, annotations_group):
         """Return (canvas uint8 [B, H, W, 3], shapes of the pictures on it, annotations)."""
         images = [as_uint8(image) for image in image_group]
-        own = (self.resize_image, self.resize_group_entry)
-        if self.no_resize or [getattr(hook, "__func__", None) for hook in own] != OWN_RESIZE:
+        if self.no_resize or not self._resizes_by_itself():
             images, annotations_group = self._for_each(
                 self.resize_group_entry, images, annotations_group
             )
@@ -139,11 +150,54 @@ class Steps(Pictures):
 
     def augmented_group(self, group):
         """Return (pictures, annotations) of a group: loaded, filtered, augmented."""
+        group, images, annotations = self._changed_group(group)
+        if getattr(current_policy(self.transform_generator), "partners", 0):
+            images, annotations = self._for_each(self._mosaic, images, annotations)
+        if self.augment is None:
+            return images, annotations
+        names = [self.image_name(index) for index in group]
+        rng, classes = current_batch(self.seed).rng, self.num_classes()
+        changed = [
+            self.augment(image, own, rng, classes, name)
+            for image, own, name in zip(images, annotations, names, strict=True)
+        ]
+        return [image for image, _ in changed], [own for _, own in changed]
+
+    def _changed_group(self, group):
+        """Return (group, pictures, annotations), each picture changed by itself."""
         group, images = self.load_usable_group(group)
         annotations = self.load_annotations_group(group)
         images, annotations = self.filter_annotations(images, annotations, group)
         images, annotations = self.random_visual_effect_group(images, annotations)
-        return self.random_transform_group(images, annotations)
+        return group, *self.random_transform_group(images, annotations)
+
+    def _mosaic(self, image, annotations):
+        """Return a mosaic of the picture and others of the dataset, of its training size."""
+        policy, rng = current_policy(self.transform_generator), current_batch(self.seed).rng
+        others = rng.integers(self.size(), size=policy.partners).tolist()
+        _, images, annotations_group = self._changed_group(others)
+        images, annotations_group = [image, *images], [annotations, *annotations_group]
+        factors = np.array([self._resize_scale(one) for one in images])
+        size = tuple(max(1, round(side * factors[0])) for side in image.shape[:2])
+        order = rng.permutation(len(images))
+        return policy.compose(
+            rng,
+            [images[place] for place in order],
+            [annotations_group[place] for place in order],
+            factors[order],
+            size,
+        )
+
+    def _resizes_by_itself(self):
+        """Return whether pictures are resized by the methods of this class."""
+        own = (self.resize_image, self.resize_group_entry)
+        return [getattr(hook, "__func__", None) for hook in own] == OWN_RESIZE
+
+    def _resize_scale(self, image):
+        """Return the factor by which a picture is resized; 1 where a subclass does it, or none."""
+        if self.no_resize or not self._resizes_by_itself():
+            return 1.0
+        return compute_resize_scale(image.shape, self.image_min_side, self.image_max_side)
 
     @staticmethod
     def _for_each(step, image_group, annotations_group):
