@@ -38,6 +38,7 @@ setup(
         "pillow>=11",
         "pycocotools>=2.0.8",
         "tensorflow>=2.21",
+        "tifffile>=2024.8.10",
     ],
     extras_require={
         "tensorboard": ["tensorboard>=2.19"],

@@ -48,6 +48,7 @@ EXCEPTIONS = {("models.loading", "weights.fizyr")}
 BY_NAME = {
     "cv2": {
         "utils.image",
+        "utils.image_channels",
         "utils.image_files",
         "utils.visual_effects",
         "utils.visualization",
@@ -63,10 +64,22 @@ BY_NAME = {
         "preprocessing.feed",
         "utils.gpu",
     },
+    "tifffile": {"utils.image_channels"},
     "torch": set(),
     "jax": set(),
 }
-HEAVY = ("numpy", "keras", "tensorflow", "jax", "torch", "cv2", "h5py", "PIL", "pycocotools")
+HEAVY = (
+    "numpy",
+    "keras",
+    "tensorflow",
+    "jax",
+    "torch",
+    "cv2",
+    "h5py",
+    "PIL",
+    "pycocotools",
+    "tifffile",
+)
 
 
 def rank(module):

@@ -17,6 +17,7 @@ from keras_retinanet.bin.model_files import read_grid
 from keras_retinanet.bin.output_files import check_new_folder
 from keras_retinanet.bin.picture_options import (
     add_augmentation,
+    add_channels,
     add_picture_options,
     augmentation_options,
     check_sides,
@@ -47,6 +48,7 @@ def _add_shown(parser):
 
 def _add_pictures(parser):
     add_picture_options(parser)
+    add_channels(parser)
     parser.add_argument(
         "--group-method", choices=("none", "random", "ratio"), help=argparse.SUPPRESS
     )
@@ -93,6 +95,7 @@ def create_generator(args, config=None):
         args,
         "debug",
         **augmentation_options(args),
+        channels=args.channels,
         no_resize=args.no_resize,
         config=config,
         seed=args.seed,
@@ -131,11 +134,12 @@ def load_resized(generator, index, visit=0):
     The augmentation depends on (the generator's seed, index, visit) alone.
     """
     from keras_retinanet.preprocessing.batches import BATCH, Batch, batch_context, stream
+    from keras_retinanet.utils.image_channels import as_shown
 
     with batch_context(Batch(stream(generator.seed, BATCH, visit, index))):
         images, annotations = generator.augmented_group([index])
     image, annotations = generator.resize_group_entry(images[0], annotations[0])
-    return image.copy(), annotations
+    return (image.copy() if generator.channels is None else as_shown(image)), annotations
 
 
 def draw(generator, index, args, anchor_params=None, pyramid_levels=None, visit=0):

@@ -30,6 +30,15 @@ def add_picture_options(parser, min_side=MIN_SIDE, max_side=MAX_SIDE, note=""):
     )
 
 
+def add_channels(parser):
+    """Add the option for pictures that are not 8 bits of blue, green and red."""
+    parser.add_argument(
+        "--channels",
+        type=number(int, low=1),
+        help="read pictures as they are, with so many channels of 8 or 16 bits (8 bits of colour)",
+    )
+
+
 def check_sides(args):
     """Raise ValueError where the sides contradict each other; None is not given."""
     smaller, larger = args.image_min_side, args.image_max_side

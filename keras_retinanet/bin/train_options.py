@@ -9,7 +9,11 @@ import re
 
 from keras_retinanet.bin.console import Parser, add_everywhere, number
 from keras_retinanet.bin.datasets import add_datasets
-from keras_retinanet.bin.picture_options import add_augmentation, settle_augmentation
+from keras_retinanet.bin.picture_options import (
+    add_augmentation,
+    add_channels,
+    settle_augmentation,
+)
 
 PROG = "retinanet-train"
 DTYPES = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -107,6 +111,7 @@ def _add_optimization(parser):
 
 def _add_pictures(parser):
     add_augmentation(parser, "flips")
+    add_channels(parser)
     parser.add_argument(
         "--mosaic-off",
         type=number(int, low=0),
@@ -181,6 +186,11 @@ def _contradictions(args):
         yield f"--initial-epoch {args.initial_epoch} leaves nothing of --epochs {args.epochs}"
     if args.run_name and not re.fullmatch(r"[\w][\w.+-]*", args.run_name):
         yield f"--run-name {args.run_name!r} must be a plain folder name"
+    if args.channels is not None:
+        yield (
+            f"--channels {args.channels}: networks take 8 bits of blue, green and red so far; "
+            "leave the option out, and pictures are converted"
+        )
     if args.mosaic_off is not None and args.augmentation != "mosaic":
         yield "--mosaic-off goes with --augmentation mosaic"
     if args.mosaic_off is not None and args.mosaic_off > args.epochs:

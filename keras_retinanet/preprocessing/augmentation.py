@@ -257,6 +257,8 @@ def resize_into(image, scale, place):
     if scale == 1:
         place[...] = image
         return
+    if image.shape[2] == 1:  # OpenCV drops the axis
+        image, place = image[..., 0], place[..., 0]
     rounded = tuple(round(side * scale) for side in image.shape[:2])
     if rounded == place.shape[:2]:
         resized = cv2.resize(image, None, dst=place, fx=scale, fy=scale)

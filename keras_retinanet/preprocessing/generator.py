@@ -55,6 +55,9 @@ class Generator(Steps, keras.utils.PyDataset):
         compute_anchor_targets, compute_shapes, preprocess_image: functions of the dense view.
         config: {"anchor_parameters": …, "pyramid_levels": …} as `read_config_file` gives.
         augmentation: one `Augmentation` in place of both generators.
+        channels: read pictures as they are, with so many channels of 8 or 16 bits
+            (`utils/image_channels.py`), for networks of your own; the dense view then needs a
+            `preprocess_image`. None: 8 bits, blue, green, red, which our networks take.
         augment: your own f(image, boxes, labels) -> the same, called after all other changes of
             a training picture, before the resize; `UserFunction` says more.
         seed: makes order and augmentation repeatable; None draws a seed.
@@ -86,6 +89,7 @@ class Generator(Steps, keras.utils.PyDataset):
         config=None,
         augmentation=None,
         augment=None,
+        channels=None,
         seed=None,
         canvas_multiple=1,
         exif=True,
@@ -101,6 +105,8 @@ class Generator(Steps, keras.utils.PyDataset):
             max_queue_size=max_queue_size,
         )
         _check_options(batch_size, group_method, canvas_multiple, seed)
+        if channels is not None and (int(channels) != channels or channels < 1):
+            raise ValueError(f"channels must be a whole number from 1. Received: {channels!r}")
         self.transform_generator = augmentation or transform_generator
         self.visual_effect_generator = augmentation or visual_effect_generator
         self.batch_size = int(batch_size)
@@ -121,6 +127,7 @@ class Generator(Steps, keras.utils.PyDataset):
         self.config = config
         self.seed = np.random.SeedSequence().entropy if seed is None else seed
         self.canvas_multiple = canvas_multiple
+        self.channels = channels
         self.exif = exif
         self.skip_broken = skip_broken
         self.max_pixels = max_pixels
@@ -197,7 +204,7 @@ class Generator(Steps, keras.utils.PyDataset):
         """Return (pictures, boxes) of a batch; depends on (seed, epoch, index) alone.
 
         Returns:
-            (uint8 [B, H, W, 3] BGR,
+            (uint8 [B, H, W, 3] BGR; with `channels` uint8 or uint16 [B, H, W, channels],
              {"boxes": float32 [B, M, 4] in pixels of the canvas, padded with 0,
               "labels": int32 [B, M] padded with -1; -2 marks a region to ignore,
               "sizes": float32 [B, 2], height and width of each resized picture}).

@@ -2,19 +2,25 @@
 
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
 from keras_retinanet.preprocessing.hooks import DatasetHooks
 from keras_retinanet.preprocessing.samples import AnnotationWarning
 from keras_retinanet.utils.image import ImageError, check_image
+from keras_retinanet.utils.image_channels import check_image_channels
 
 CHECK_THREADS = 8  # they mostly wait for the disk
 SHOWN = 3  # broken pictures that a message names
 
 
-def check_files(paths, max_pixels, exif=True):
+def check_files(paths, max_pixels, exif=True, check_image=check_image):
     """Read the header of every file.
+
+    Args:
+        paths, max_pixels, exif: of `check_image`.
+        check_image: f(path, max_pixels, exif=…) -> (height, width), raising ImageError.
 
     Returns:
         (sizes [pictures, 2] int64 of (height, width), 0 where broken;
@@ -31,6 +37,10 @@ def check_files(paths, max_pixels, exif=True):
         found = list(pool.map(check, paths))
     sizes = np.array([size for size, _ in found], np.int64).reshape(-1, 2)
     return sizes, {index: fault for index, (_, fault) in enumerate(found) if fault}
+
+
+def _check_channels(channels, path, max_pixels, exif):
+    return check_image_channels(path, channels, max_pixels, exif)
 
 
 def describe_broken(messages, total):
@@ -61,7 +71,10 @@ class Pictures(DatasetHooks):
             return
         total = self.size()
         paths = [self.image_path(index) for index in range(total)]
-        self.image_sizes, broken = check_files(paths, self.max_pixels, self.exif)
+        check = check_image
+        if self.channels is not None:
+            check = partial(_check_channels, self.channels)
+        self.image_sizes, broken = check_files(paths, self.max_pixels, self.exif, check)
         if not broken:
             return
         line = describe_broken(broken.values(), total)

@@ -19,6 +19,7 @@ from keras_retinanet.preprocessing.visibility import keep_visible
 from keras_retinanet.utils.image import (
     adjust_transform_for_image,
     compute_resize_scale,
+    preprocess_image,
     resize_image,
 )
 from keras_retinanet.utils.transform import transform_aabb
@@ -115,7 +116,8 @@ class Steps(Pictures):
         """Return (resized picture, scale)."""
         if self.no_resize:
             return image, 1
-        return resize_image(image, min_side=self.image_min_side, max_side=self.image_max_side)
+        resized, scale = resize_image(image, self.image_min_side, self.image_max_side)
+        return resized.reshape(*resized.shape[:2], *image.shape[2:]), scale
 
     def resize_group_entry(self, image, annotations):
         """Return the picture resized and its boxes scaled."""
@@ -124,6 +126,11 @@ class Steps(Pictures):
 
     def preprocess_group_entry(self, image, annotations):
         """Return the picture resized, preprocessed, float32, and its boxes scaled."""
+        if self.channels is not None and self.preprocess_image is preprocess_image:
+            raise ValueError(
+                f"pictures of {self.channels} channels need preprocess_image=f(picture) -> floats, "
+                "since the usual one is made for 8 bits of blue, green and red"
+            )
         image, annotations = self.resize_group_entry(image, annotations)
         return np.asarray(self.preprocess_image(image), np.float32), annotations
 
@@ -132,13 +139,14 @@ class Steps(Pictures):
         return self._for_each(self.preprocess_group_entry, image_group, annotations_group)
 
     def resize_onto_canvas(self, image_group, annotations_group):
-        """Return (canvas uint8 [B, H, W, 3], shapes of the pictures on it, annotations)."""
-        images = [as_uint8(image) for image in image_group]
+        """Return (canvas [B, H, W, C], shapes of the pictures on it, annotations)."""
+        as_read = as_uint8 if self.channels is None else np.asarray
+        images = [as_read(image) for image in image_group]
         if self.no_resize or not self._resizes_by_itself():
             images, annotations_group = self._for_each(
                 self.resize_group_entry, images, annotations_group
             )
-            images, scales = [as_uint8(image) for image in images], [1] * len(images)
+            images, scales = [as_read(image) for image in images], [1] * len(images)
         else:
             sides = (self.image_min_side, self.image_max_side)
             scales = [compute_resize_scale(image.shape, *sides) for image in images]

@@ -27,8 +27,8 @@ def warp(image, matrix, parameters, size=None):
     size = image.shape[:2] if size is None else tuple(size)
     shrunk = _shrunk(image, matrix)
     matrix = matrix @ scaling((image.shape[1] / shrunk.shape[1], image.shape[0] / shrunk.shape[0]))
-    if shrunk.shape[:2] == size and image.shape[2] in (1, 3, 4):
-        return apply_transform(matrix, shrunk, parameters).reshape(*size, image.shape[2])
+    if shrunk.shape[:2] == size and image.shape[2] == 3:
+        return apply_transform(matrix, shrunk, parameters)
     matrix = (translation((-0.5, -0.5)) @ matrix @ translation((0.5, 0.5)))[:2]
     return by_channels(shrunk, lambda part: _onto(part, matrix, parameters, size))
 

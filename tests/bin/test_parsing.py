@@ -248,6 +248,11 @@ REFUSED = {
         [*CSV[train], "--augmentation", "mosaic", "--mosaic-off", "3", "--epochs", "2"],
         "--mosaic-off 3 is more than --epochs 2",
     ),
+    "channels that no network takes": (
+        train,
+        [*CSV[train], "--channels", "4"],
+        "--channels 4: networks take 8 bits of blue, green and red so far; leave the option out",
+    ),
     "a file for a function": (
         debug,
         [*CSV[debug], "--augment-with", "changes.py"],
