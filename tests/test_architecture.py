@@ -64,7 +64,7 @@ BY_NAME = {
         "preprocessing.feed",
         "utils.gpu",
     },
-    "tifffile": {"utils.image_channels"},
+    "tifffile": {"utils.image_channels", "utils.image_windows"},
     "torch": set(),
     "jax": set(),
 }

@@ -14,6 +14,7 @@ from keras_retinanet.utils.image_files import DEFAULT_MAX_PIXELS, ImageError, ch
 
 DTYPES = (np.uint8, np.uint16)
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # both byte orders, TIFF and BigTIFF
+OWN_COMPRESSIONS = (1, 8, 32946)  # none, deflate: what tifffile decodes without imagecodecs
 NPY_START = b"\x93NUMPY"
 
 
@@ -26,16 +27,16 @@ def read_image_channels(path, channels, exif=True):
     Raises:
         ImageError: the file cannot be read, or has other channels or levels.
     """
-    start = _start(path)
+    start = file_start(path)
     if start.startswith(NPY_START):
-        array = _open_npy(path)
+        array = open_npy(path)
         image = np.array(array, array.dtype.newbyteorder("="))
     elif start.startswith(TIFF_STARTS):
         image = _read_tiff(path, exif)
     else:
         check_image(path, exif=exif)  # says what is wrong with a broken file
         image = _read_with_opencv(path, channels, exif)
-    return _fitted(image, channels, path)
+    return fitted(image, channels, path)
 
 
 def check_image_channels(path, channels, max_pixels=DEFAULT_MAX_PIXELS, exif=True):
@@ -44,9 +45,9 @@ def check_image_channels(path, channels, max_pixels=DEFAULT_MAX_PIXELS, exif=Tru
     Raises:
         ImageError: the header cannot be read, or there are more than `max_pixels`.
     """
-    start = _start(path)
+    start = file_start(path)
     if start.startswith(NPY_START):
-        height, width = _size_of(_open_npy(path), path)
+        height, width = _size_of(open_npy(path), path)
     elif start.startswith(TIFF_STARTS):
         height, width = _tiff_size(path, exif)
     else:
@@ -70,7 +71,8 @@ def as_shown(image):
     return np.ascontiguousarray(shown)
 
 
-def _start(path):
+def file_start(path):
+    """Return the first bytes of a file, which tell its format."""
     try:
         with Path(path).open("rb") as file:
             return file.read(8)
@@ -83,15 +85,16 @@ def _with_channels(image):
     return image[..., None] if image.ndim == 2 else image
 
 
-def _open_npy(path):
+def open_npy(path):
     """Return the array of a .npy file, whose levels are read from it when they are used."""
     try:
         return _with_channels(np.load(path, mmap_mode="r", allow_pickle=False))
     except ValueError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
-def _unreadable(path, error):
+def unreadable(path, error):
+    """Return the ImageError of a file whose pixels cannot be had."""
     reason = " ".join(str(error).split())
     return ImageError(
         f"{path}: its pixels cannot be read ({reason}). Write it again, or leave it out."
@@ -104,9 +107,9 @@ def _read_with_opencv(path, channels, exif):
     try:
         image = cv2.imdecode(np.fromfile(path, np.uint8), flags)
     except cv2.error as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if image is None:
-        raise _unreadable(path, "OpenCV does not know it")
+        raise unreadable(path, "OpenCV does not know it")
     return _with_channels(image)
 
 
@@ -120,8 +123,8 @@ def _size_of(image, path):
     return image.shape[:2]
 
 
-def _fitted(image, channels, path):
-    """Return the picture with its channels, or raise ImageError."""
+def fitted(image, channels, path):
+    """Return a picture with `channels` as `read_image_channels` does, or raise ImageError."""
     _size_of(image, path)
     if image.dtype not in DTYPES:
         raise ImageError(
@@ -151,12 +154,13 @@ def _tiff_size(path, exif):
         with tifffile.TiffFile(path) as file:
             page = file.pages.first
             size = (page.imagelength, page.imagewidth)
-            return size[::-1] if exif and _orientation(page) >= 5 else size
+            return size[::-1] if exif and orientation_of(page) >= 5 else size
     except Exception as error:  # broken files raise many kinds
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
-def _orientation(page):
+def orientation_of(page):
+    """Return the orientation of a TIFF page, 1 (upright) to 8."""
     tag = page.tags.get(274)
     return tag.value if tag is not None and 1 <= int(tag.value) <= 8 else 1
 
@@ -168,19 +172,16 @@ def _read_tiff(path, exif):
     try:
         with tifffile.TiffFile(path) as file:
             series, page = file.series[0], file.pages.first
-            if page.compression not in _OWN_COMPRESSIONS:
+            if page.compression not in OWN_COMPRESSIONS:
                 return _read_with_opencv(path, page.samplesperpixel, exif)
             image = _channels_last(series.asarray(), series.axes)
             if page.photometric == tifffile.PHOTOMETRIC.RGB:
                 image[..., :3] = image[..., 2::-1].copy()
-            return _turned(image, _orientation(page) if exif else 1)
+            return _turned(image, orientation_of(page) if exif else 1)
     except ImageError:
         raise
     except Exception as error:  # broken files raise many kinds
-        raise _unreadable(path, error) from error
-
-
-_OWN_COMPRESSIONS = (1, 8, 32946)  # none, deflate: what tifffile decodes without imagecodecs
+        raise unreadable(path, error) from error
 
 
 def _channels_last(image, axes):

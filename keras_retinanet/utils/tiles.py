@@ -102,7 +102,7 @@ def _groups(boxes, labels, tiles, seen, cut):
 
     Detections come best first. Pairs are joined from the most agreeing on.
     """
-    one, other = _neighbours(tiles, seen, labels)
+    one, other = _neighbours(boxes, tiles, seen, labels)
     agreement = _agreement(boxes, seen, cut, one, other)
     members = {index: [index] for index in range(len(boxes))}
     group_of = np.arange(len(boxes))
@@ -117,8 +117,8 @@ def _groups(boxes, labels, tiles, seen, cut):
     return [sorted(group) for _, group in sorted(members.items())]
 
 
-def _neighbours(tiles, seen, labels):
-    """Return the pairs (one [P], other [P]) of one class whose tiles touch or overlap."""
+def _neighbours(boxes, tiles, seen, labels):
+    """Return the pairs (one [P], other [P]) of one class that reach into what two tiles see."""
     pairs = [(np.zeros(0, int), np.zeros(0, int))]
     _, first = np.unique(tiles, return_index=True)
     windows, by_tile = seen[first], [np.flatnonzero(tiles == tiles[i]) for i in first]
@@ -126,9 +126,14 @@ def _neighbours(tiles, seen, labels):
         low = np.maximum(windows[place, :2], windows[place + 1 :, :2])
         high = np.minimum(windows[place, 2:], windows[place + 1 :, 2:])
         for near in np.flatnonzero((high >= low).all(axis=1)):
-            others = by_tile[place + 1 + near]
-            a, b = np.nonzero(labels[mine][:, None] == labels[others])
-            pairs.append((mine[a], others[b]))
+            margin = NEAR * (windows[place, 2:] - windows[place, :2]) + 1  # as of `cut_sides`
+            common = (low[near] - margin, high[near] + margin)
+            ours, theirs = (
+                which[((boxes[which, 2:] > common[0]) & (boxes[which, :2] < common[1])).all(axis=1)]
+                for which in (mine, by_tile[place + 1 + near])
+            )
+            a, b = np.nonzero(labels[ours][:, None] == labels[theirs])
+            pairs.append((ours[a], theirs[b]))
     return tuple(np.concatenate(side) for side in zip(*pairs, strict=True))
 
 
