@@ -24,6 +24,7 @@ from keras_retinanet.bin.picture_options import (
     generator_options,
     settle_augmentation,
 )
+from keras_retinanet.bin.tile_options import add_tiles, tiled
 
 __all__ = ["create_generator", "main", "make_output_path", "parse_args", "run"]
 
@@ -49,6 +50,7 @@ def _add_shown(parser):
 def _add_pictures(parser):
     add_picture_options(parser)
     add_channels(parser)
+    add_tiles(parser, "none")
     parser.add_argument(
         "--group-method", choices=("none", "random", "ratio"), help=argparse.SUPPRESS
     )
@@ -78,6 +80,8 @@ def parse_args(args=None):
     parsed = parser.parse_args(args)
     try:
         check_sides(parsed)
+        if parsed.tile:
+            parsed.no_resize = True
         settle_augmentation(parsed, None)
     except ValueError as error:
         parser.error(str(error))
@@ -91,16 +95,12 @@ def create_generator(args, config=None):
         args: of `parse_args`.
         config: of `utils.config.read_config_file`.
     """
-    return make_generator(
-        args,
-        "debug",
-        **augmentation_options(args),
-        channels=args.channels,
-        no_resize=args.no_resize,
-        config=config,
-        seed=args.seed,
-        **generator_options(args, args.image_min_side, args.image_max_side),
-    )
+    options = generator_options(args, args.image_min_side, args.image_max_side)
+    changes = {**augmentation_options(args), "config": config, "seed": args.seed}
+    shape = {"channels": args.channels, "no_resize": args.no_resize}
+    if args.tile:
+        return tiled(make_generator(args, "debug", **shape, **options), args, **changes, **options)
+    return make_generator(args, "debug", **changes, **shape, **options)
 
 
 def trained_anchors(image_shape, boxes, anchor_params=None, pyramid_levels=None):

@@ -14,6 +14,7 @@ from keras_retinanet.bin.picture_options import (
     add_channels,
     settle_augmentation,
 )
+from keras_retinanet.bin.tile_options import add_tiles, check_tiles
 
 PROG = "retinanet-train"
 DTYPES = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -112,6 +113,7 @@ def _add_optimization(parser):
 def _add_pictures(parser):
     add_augmentation(parser, "flips")
     add_channels(parser)
+    add_tiles(parser, "the snapshot's, or none")
     parser.add_argument(
         "--mosaic-off",
         type=number(int, low=0),
@@ -212,6 +214,7 @@ def check_args(args):
         raise ValueError(problem)
     args.notices = [text for name, text in GONE.items() if getattr(args, name)]
     plateau = args.reduce_lr_patience is not None or args.reduce_lr_factor is not None
+    check_tiles(args)
     settle_augmentation(args, "flips")
     tenth = round(args.epochs * MOSAIC_OFF)
     args.mosaic_off = tenth if args.mosaic_off is None else args.mosaic_off

@@ -14,6 +14,7 @@ class DatasetHooks:
     """
 
     exif = True
+    tiled = None  # the tiles of its pictures, a `TiledGenerator`, in which detectors are to look
     channels = None  # of pictures read as they are; None: 8 bits, blue, green, red
     image_sizes = None  # [pictures, 2] height and width, once the headers are read
 

@@ -10,6 +10,7 @@ import numpy as np
 AGREEMENT = 0.5  # IoU, within what both tiles see, from which two detections are one object
 CONTAINED = 0.7  # share of a cut detection inside a whole one from which it is a part of that
 NEAR = 0.02  # of the tile's side, from which a detection that ends at a border counts as cut
+OVERLAP = 0.2
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Tiling:
     """
 
     side: int
-    overlap: float = 0.2
+    overlap: float = OVERLAP
 
     def __post_init__(self):
         if int(self.side) != self.side or self.side < 1:
@@ -126,7 +127,7 @@ def _neighbours(boxes, tiles, seen, labels):
         low = np.maximum(windows[place, :2], windows[place + 1 :, :2])
         high = np.minimum(windows[place, 2:], windows[place + 1 :, 2:])
         for near in np.flatnonzero((high >= low).all(axis=1)):
-            margin = NEAR * (windows[place, 2:] - windows[place, :2]) + 1  # as of `cut_sides`
+            margin = NEAR * (windows[place, 2:] - windows[place, :2]).max() + 1  # as of `cut_sides`
             common = (low[near] - margin, high[near] + margin)
             ours, theirs = (
                 which[((boxes[which, 2:] > common[0]) & (boxes[which, :2] < common[1])).all(axis=1)]
