@@ -40,7 +40,7 @@ def run_folder(large, tmp_path_factory):
             *("csv", *data, "--val-annotations", data[0], "--tile", "128", "--seed", "1"),
             *("--no-weights", "--backbone", "mobilenet128_0.25", "--pyramid-features", "8"),
             *("--head-features", "8", "--head-layers", "1", "--config", str(large / "anchors.ini")),
-            *("--batch-size", "2", "--steps", "1", "--epochs", "2", "--compute-val-loss"),
+            *("--batch-size", "2", "--steps", "1", "--epochs", "1"),
             *("--snapshot-path", str(folder), "--run-name", "tiles"),
         ]
     )
@@ -54,13 +54,29 @@ def test_the_snapshot_knows_its_tiles_and_evaluation_uses_them(large, run_folder
     of_tiles = evaluate.main([*words, "--json", str(tmp_path / "a.json")])
     assert of_tiles["images"] == 2 and of_tiles["options"]["tile"] == 128
     assert json.loads((tmp_path / "a.json").read_text())["options"]["tile"] == 128
-    whole = evaluate.main([*words, "--tile", "0"])
-    assert whole["options"]["tile"] is None and whole["options"]["no_resize"]
+    whole = evaluate.create_generator(evaluate.parse_args([*words, "--tile", "0"]), profile)
+    assert whole.tiled is None and whole.no_resize
+    resized = evaluate.create_generator(
+        evaluate.parse_args([*words, "--image-min-side", "64"]), profile
+    )
+    assert resized.tiled is None and not resized.no_resize and resized.image_min_side == 64
+    finer = evaluate.create_generator(
+        evaluate.parse_args([*words, "--tile", "100", "--tile-overlap", "0.5"]), profile
+    )
+    assert (finer.tiled.tiling.side, finer.tiled.tiling.overlap) == (100, 0.5)
 
 
-def test_validation_losses_are_in_the_history(run_folder):
-    lines = (run_folder / "history.csv").read_text().splitlines()
-    assert "val_loss" in lines[0] and len(lines) == 3
+def test_training_sees_tiles_and_measures_whole_pictures(large):
+    data = [str(large / "a.csv"), str(large / "c.csv")]
+    words = ["csv", *data, "--val-annotations", data[0], "--tile", "128", "--batch-size", "3"]
+    args = train.parse_args([*words, "--augmentation", "scale-jitter", "--seed", "1"])
+    args.image_min_side = args.image_max_side = 64  # as settled from a profile: of no effect
+    generator, validation = train.create_generators(args)
+    assert (generator.size(), len(generator), generator.dataset.size()) == (8, 3, 2)
+    images, truth = generator.raw_batch(0)
+    assert images.shape == (3, 128, 128, 3) and truth["sizes"].tolist() == [[128, 128]] * 3
+    assert validation.size() == 2 and validation.tiled.size() == 8
+    assert validation.tiled.raw_batch(0)[0].shape == (3, 128, 128, 3)
 
 
 def test_tiles_are_shown(large, tmp_path, capsys):
