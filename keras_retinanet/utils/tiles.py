@@ -9,7 +9,7 @@ import numpy as np
 
 AGREEMENT = 0.5  # IoU, within what both tiles see, from which two detections are one object
 CONTAINED = 0.7  # share of a cut detection inside a whole one from which it is a part of that
-NEAR = 0.02  # of the tile's side, from which a detection that ends at a border counts as cut
+NEAR = 0.05  # of the tile's side; boxes of cut objects end some pixels before or at the border
 OVERLAP = 0.2
 
 
