@@ -124,6 +124,18 @@ def test_every_augmentation_is_shown(name, pictures, tmp_path):
     assert any((images[stem] != plain[stem]).any() for stem in plain)
 
 
+def test_pictures_of_other_channels_are_shown_by_their_first_three(pictures, tmp_path, outcome):
+    for name in ("boxes", "none", "wide"):
+        path = tmp_path / "data" / f"{name}.png"
+        grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE).astype(np.uint16) * 11
+        cv2.imwrite(str(path), cv2.merge([grey, grey * 2, grey * 4, grey * 3]))
+    images = run(pictures, tmp_path, "--channels", "4", "--no-show-annotations")
+    assert pixels(images["none_debug"], (61, 123, 247)).all()  # 990, 1980, 3960, over 16
+    code, message = outcome(debug, ["--channels", "2", "--output-dir", "x", *pictures])
+    assert code == 2 and message.count("\n") == 1
+    assert "boxes.png: it has 3 channels, not 2. Convert it" in message
+
+
 def test_a_function_of_ones_own_is_shown_and_its_faults_are_one_line(
     pictures, tmp_path, monkeypatch, outcome
 ):
