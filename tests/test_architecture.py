@@ -53,7 +53,6 @@ BY_NAME = {
         "utils.visual_effects",
         "utils.visualization",
         "utils.warp",
-        "preprocessing.augmentation",
         "bin.debug_output",  # windows, and the pictures where there are none
     },
     "pycocotools": {"evaluation.coco"},

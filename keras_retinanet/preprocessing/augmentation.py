@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import cv2
 import numpy as np
 
 from keras_retinanet.preprocessing import mosaic
@@ -14,9 +13,13 @@ from keras_retinanet.utils.anchors import REGION
 from keras_retinanet.utils.image import (
     TransformParameters,
     VisualEffect,
-    adjust_transform_for_image,
 )
-from keras_retinanet.utils.transform import random_transform, scaling, translation
+from keras_retinanet.utils.transform import (
+    change_transform_origin,
+    random_transform,
+    scaling,
+    translation,
+)
 
 # ImageNet's mean level, blue first, which preprocessing turns into some 0, as beyond a picture
 FILL = TransformParameters(fill_mode="constant", cval=(104, 117, 124))
@@ -89,7 +92,9 @@ class Augmentation:
             size: (height, width) of picture and frame.
             boxes: [M, 4] of the picture.
         """
-        return adjust_transform_for_image(self.transform(rng), np.empty((*size, 0)), True)
+        height, width = size
+        in_pixels = self.transform(rng) * [[1, 1, width], [1, 1, height], [1, 1, 1]]
+        return change_transform_origin(in_pixels, (width / 2, height / 2))
 
     def keep(self, annotations, moved, size):
         """Return annotations with the `moved` boxes clipped to a frame, less those lost."""
@@ -240,29 +245,3 @@ AUGMENTATIONS = {  # names on the command line
         contrast=(0.8, 1.2), brightness=0.1, saturation=(0.8, 1.2), later=SCALE_JITTER
     ),
 }
-
-
-def one_opencv_thread():
-    """Keep OpenCV to one thread a call: workers already use every core, and splitting a small
-    picture costs more CPU seconds than it saves.
-    """
-    cv2.setNumThreads(1)
-
-
-def resize_into(image, scale, place):
-    """Write `image` resized by `scale` into `place`, a part of a canvas; as `resize_image` does.
-
-    Writing to the canvas at once saves 2 of 9 ms a picture: fresh memory is what costs.
-    """
-    if scale == 1:
-        place[...] = image
-        return
-    if image.shape[2] == 1:  # OpenCV drops the axis
-        image, place = image[..., 0], place[..., 0]
-    rounded = tuple(round(side * scale) for side in image.shape[:2])
-    if rounded == place.shape[:2]:
-        resized = cv2.resize(image, None, dst=place, fx=scale, fy=scale)
-    else:  # a line of pixels, which stays one pixel wide
-        resized = cv2.resize(image, place.shape[1::-1])
-    if not np.may_share_memory(resized, place):
-        place[...] = resized

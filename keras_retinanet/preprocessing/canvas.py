@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_retinanet.preprocessing.augmentation import resize_into
+from keras_retinanet.utils.warp import resize_into
 
 MIN_BOXES = 8  # rows of the box array; JAX compiles anew for every number of rows
 MAX_GROWTH = 256  # steps; two cells of the coarsest level change the number of anchors for sure

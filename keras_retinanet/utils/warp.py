@@ -1,4 +1,4 @@
-"""Pictures moved onto a frame: averaged first where they shrink much, any number of channels.
+"""Pictures moved or resized onto a frame, any number of channels; averaged where they shrink much.
 
 Matrices are [3, 3] and act on continuous pixels, as on boxes (`utils/transform.py`).
 """
@@ -10,6 +10,32 @@ from keras_retinanet.utils.image import apply_transform
 from keras_retinanet.utils.transform import scaling, translation
 
 MOST_CHANNELS = 4  # that every function of OpenCV takes at once
+
+
+def one_opencv_thread():
+    """Keep OpenCV to one thread a call: workers already use every core, and splitting a small
+    picture costs more CPU seconds than it saves.
+    """
+    cv2.setNumThreads(1)
+
+
+def resize_into(image, scale, place):
+    """Write `image` resized by `scale` into `place`, a part of a canvas; as `resize_image` does.
+
+    Writing to the canvas at once saves 2 of 9 ms a picture: fresh memory is what costs.
+    """
+    if scale == 1:
+        place[...] = image
+        return
+    if image.shape[2] == 1:  # OpenCV drops the axis
+        image, place = image[..., 0], place[..., 0]
+    rounded = tuple(round(side * scale) for side in image.shape[:2])
+    if rounded == place.shape[:2]:
+        resized = cv2.resize(image, None, dst=place, fx=scale, fy=scale)
+    else:  # a line of pixels, which stays one pixel wide
+        resized = cv2.resize(image, place.shape[1::-1])
+    if not np.may_share_memory(resized, place):
+        place[...] = resized
 
 
 def warp(image, matrix, parameters, size=None):
