@@ -15,21 +15,22 @@ CHECK_THREADS = 8  # they mostly wait for the disk
 SHOWN = 3  # broken pictures that a message names
 
 
-def check_files(paths, max_pixels, exif=True, check_image=check_image):
+def check_files(paths, max_pixels, exif=True, header=None):
     """Read the header of every file.
 
     Args:
         paths, max_pixels, exif: of `check_image`.
-        check_image: f(path, max_pixels, exif=…) -> (height, width), raising ImageError.
+        header: f(path, max_pixels, exif=…) -> (height, width) in place of `check_image`.
 
     Returns:
         (sizes [pictures, 2] int64 of (height, width), 0 where broken;
          broken: {index: message}).
     """
+    header = header or check_image
 
     def check(path):
         try:
-            return check_image(path, max_pixels, exif=exif), None
+            return header(path, max_pixels, exif=exif), None
         except ImageError as error:
             return (0, 0), str(error)
 
@@ -71,10 +72,8 @@ class Pictures(DatasetHooks):
             return
         total = self.size()
         paths = [self.image_path(index) for index in range(total)]
-        check = check_image
-        if self.channels is not None:
-            check = partial(_check_channels, self.channels)
-        self.image_sizes, broken = check_files(paths, self.max_pixels, self.exif, check)
+        header = partial(_check_channels, self.channels) if self.channels is not None else None
+        self.image_sizes, broken = check_files(paths, self.max_pixels, self.exif, header)
         if not broken:
             return
         line = describe_broken(broken.values(), total)
