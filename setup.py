@@ -40,6 +40,7 @@ setup(
         "pycocotools>=2.0.8",
         "pyyaml>=6.0.1",
         "tensorflow>=2.21",
+        "tifffile>=2024.8.10",
     ],
     extras_require={
         "tensorboard": ["tensorboard>=2.19"],

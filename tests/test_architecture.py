@@ -48,10 +48,11 @@ EXCEPTIONS = {("models.loading", "weights.fizyr")}
 BY_NAME = {
     "cv2": {
         "utils.image",
+        "utils.image_channels",
         "utils.image_files",
         "utils.visual_effects",
         "utils.visualization",
-        "preprocessing.augmentation",
+        "utils.warp",
         "bin.debug_output",  # windows, and the pictures where there are none
     },
     "pycocotools": {"evaluation.coco"},
@@ -63,6 +64,7 @@ BY_NAME = {
         "utils.gpu",
     },
     "yaml": {"preprocessing.yolo_files"},
+    "tifffile": {"utils.image_channels", "utils.image_windows"},
     "torch": set(),
     "jax": set(),
 }
@@ -77,6 +79,7 @@ HEAVY = (
     "PIL",
     "pycocotools",
     "yaml",
+    "tifffile",
 )
 
 

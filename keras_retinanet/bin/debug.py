@@ -17,11 +17,14 @@ from keras_retinanet.bin.model_files import read_grid
 from keras_retinanet.bin.output_files import check_new_folder
 from keras_retinanet.bin.picture_options import (
     add_augmentation,
+    add_channels,
     add_picture_options,
+    augmentation_options,
     check_sides,
     generator_options,
     settle_augmentation,
 )
+from keras_retinanet.bin.tile_options import add_tiles, tiled
 
 __all__ = ["create_generator", "main", "make_output_path", "parse_args", "run"]
 
@@ -46,6 +49,8 @@ def _add_shown(parser):
 
 def _add_pictures(parser):
     add_picture_options(parser)
+    add_channels(parser)
+    add_tiles(parser, "none")
     parser.add_argument(
         "--group-method", choices=("none", "random", "ratio"), help=argparse.SUPPRESS
     )
@@ -75,6 +80,8 @@ def parse_args(args=None):
     parsed = parser.parse_args(args)
     try:
         check_sides(parsed)
+        if parsed.tile:
+            parsed.no_resize = True
         settle_augmentation(parsed, None)
     except ValueError as error:
         parser.error(str(error))
@@ -88,17 +95,12 @@ def create_generator(args, config=None):
         args: of `parse_args`.
         config: of `utils.config.read_config_file`.
     """
-    from keras_retinanet.preprocessing.augmentation import AUGMENTATIONS
-
-    return make_generator(
-        args,
-        "debug",
-        augmentation=AUGMENTATIONS[args.augmentation] if args.augmentation else None,
-        no_resize=args.no_resize,
-        config=config,
-        seed=args.seed,
-        **generator_options(args, args.image_min_side, args.image_max_side),
-    )
+    options = generator_options(args, args.image_min_side, args.image_max_side)
+    changes = {**augmentation_options(args), "config": config, "seed": args.seed}
+    shape = {"channels": args.channels, "no_resize": args.no_resize}
+    if args.tile:
+        return tiled(make_generator(args, "debug", **shape, **options), args, **changes, **options)
+    return make_generator(args, "debug", **changes, **shape, **options)
 
 
 def trained_anchors(image_shape, boxes, anchor_params=None, pyramid_levels=None):
@@ -132,11 +134,12 @@ def load_resized(generator, index, visit=0):
     The augmentation depends on (the generator's seed, index, visit) alone.
     """
     from keras_retinanet.preprocessing.batches import BATCH, Batch, batch_context, stream
+    from keras_retinanet.utils.image_channels import as_shown
 
     with batch_context(Batch(stream(generator.seed, BATCH, visit, index))):
         images, annotations = generator.augmented_group([index])
     image, annotations = generator.resize_group_entry(images[0], annotations[0])
-    return image.copy(), annotations
+    return (image.copy() if generator.channels is None else as_shown(image)), annotations
 
 
 def draw(generator, index, args, anchor_params=None, pyramid_levels=None, visit=0):

@@ -17,6 +17,7 @@ from keras_retinanet.bin.picture_options import (
     check_sides,
     generator_options,
 )
+from keras_retinanet.bin.tile_options import add_tiles, check_tiles, settle_tiles, tiled
 
 __all__ = ["create_generator", "main", "parse_args"]
 
@@ -49,6 +50,7 @@ def _add_measure(parser):
 
 def _add_pictures(parser):
     add_picture_options(parser, min_side=None, max_side=None, note="; the model's own")
+    add_tiles(parser, "the model's own")
 
 
 def _add_gone(parser):
@@ -82,6 +84,7 @@ def parse_args(args=None):
     parsed = parser.parse_args(args)
     try:
         check_sides(parsed)
+        check_tiles(parsed)
     except ValueError as error:
         parser.error(str(error))
     if parsed.no_resize and (parsed.image_min_side or parsed.image_max_side):
@@ -92,6 +95,8 @@ def parse_args(args=None):
 
 def create_generator(args, profile):
     """Return the dataset, its pictures made as `profile` and the options say."""
+    from argparse import Namespace
+    from dataclasses import replace
     from functools import partial
 
     from keras_retinanet.utils.image import preprocess_image
@@ -104,13 +109,17 @@ def create_generator(args, profile):
             f"options given make {smaller} and {larger}; give --image-min-side and --image-max-side"
         )
     given = args.image_min_side or args.image_max_side
-    return make_generator(
-        args,
-        "evaluate",
-        no_resize=args.no_resize or not (profile.resize or given),
-        preprocess_image=partial(preprocess_image, mode=profile.preprocessing),
+    options = {
+        "preprocess_image": partial(preprocess_image, mode=profile.preprocessing),
         **generator_options(args, smaller, larger),
-    )
+    }
+    args = Namespace(**vars(args))
+    settle_tiles(args, replace(profile, tile=None) if given else profile)
+    no_resize = args.no_resize or not (profile.resize or given)
+    generator = make_generator(args, "evaluate", no_resize=no_resize, **options)
+    if args.tile:
+        generator.tiled = tiled(generator, args, **options)
+    return generator
 
 
 def make_runner(args, network, pictures):
@@ -134,6 +143,7 @@ def make_runner(args, network, pictures):
 
 def warm_up(runner, generator):
     """Run the first picture once, so that building graphs does not count as inference."""
+    generator = generator.tiled or generator
     image, _ = generator.resize_image(generator.load_image(0))
     runner.predict_on_batch(generator.preprocess_image(image)[None])
 
@@ -167,6 +177,7 @@ def measure(args, runner, generator, threshold):
             "image_min_side": generator.image_min_side,
             "image_max_side": generator.image_max_side,
             "no_resize": generator.no_resize,
+            "tile": generator.tiled.tiling.side if generator.tiled else None,
         },
     }, by_class
 
@@ -218,7 +229,8 @@ def main(args=None):
     network = load_network(args.model, args.backbone, args.config)
     generator = create_generator(args, profile_of(network))
     check_classes(profile_of(network), class_names(generator), args.model)
-    runner, threshold = make_runner(args, network, generator.size())
+    seen = generator.tiled or generator
+    runner, threshold = make_runner(args, network, seen.size())
     results, by_class = measure(args, runner, generator, threshold)
     for line in result_lines(results, by_class, generator.label_to_name):
         print(line)

@@ -1,12 +1,17 @@
 """How pictures are read and resized: the options that evaluate and debug share."""
 
+import argparse
+
 from keras_retinanet.bin.console import number
 
 # those of utils.image, whose import would load OpenCV; a test holds them equal
 MIN_SIDE, MAX_SIDE = 800, 1333
 MAX_PIXELS = 178_956_970
 # the names in preprocessing.augmentation, likewise
-AUGMENTATIONS = ("flips", "random-transform", "scale-jitter", "overhead")
+AUGMENTATIONS = (
+    *("flips", "random-transform", "scale-jitter", "overhead", "colours"),
+    *("large-scale-jitter", "crop", "mosaic"),
+)
 
 
 def add_picture_options(parser, min_side=MIN_SIDE, max_side=MAX_SIDE, note=""):
@@ -22,6 +27,15 @@ def add_picture_options(parser, min_side=MIN_SIDE, max_side=MAX_SIDE, note=""):
     parser.add_argument("--ignore-exif", action="store_true", help="do not turn pictures upright")
     parser.add_argument(
         "--max-pixels", type=number(int, low=1), default=MAX_PIXELS, help="refuse larger pictures"
+    )
+
+
+def add_channels(parser):
+    """Add the option for pictures that are not 8 bits of blue, green and red."""
+    parser.add_argument(
+        "--channels",
+        type=number(int, low=1),
+        help="read pictures as they are, with so many channels of 8 or 16 bits (8 bits of colour)",
     )
 
 
@@ -52,6 +66,40 @@ def add_augmentation(parser, default):
     parser.add_argument(
         "--random-transform", action="store_true", help="as --augmentation random-transform"
     )
+    parser.add_argument(
+        "--augment-with",
+        type=_function_path,
+        metavar="MODULE:FUNCTION",
+        help="your own function (image, boxes, labels) -> the same, called last; its code runs",
+    )
+
+
+def _function_path(text):
+    """Return `text` if it has the form module:function."""
+    module, _, name = text.partition(":")
+    if not all(part.isidentifier() for part in (*module.split("."), *name.split("."))):
+        raise argparse.ArgumentTypeError(f"{text!r} must be module:function, as my_changes:blur")
+    return text
+
+
+def augmentation_options(args, epochs_with_mosaic=None):
+    """Return the options of a generator that `args` name: a policy, a function.
+
+    Args:
+        args: of `add_augmentation`, settled.
+        epochs_with_mosaic: the policy mosaic gives way from this epoch on, counted from 0.
+    """
+    from dataclasses import replace
+
+    from keras_retinanet.preprocessing.augmentation import AUGMENTATIONS as POLICIES
+    from keras_retinanet.preprocessing.augmentation import Mosaic
+    from keras_retinanet.preprocessing.user_function import load_function
+
+    policy = POLICIES[args.augmentation] if args.augmentation else None
+    if isinstance(policy, Mosaic) and epochs_with_mosaic is not None:
+        policy = replace(policy, until=epochs_with_mosaic)
+    function = load_function(args.augment_with) if args.augment_with else None
+    return {"augmentation": policy, "augment": function}
 
 
 def settle_augmentation(args, default):

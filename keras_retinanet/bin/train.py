@@ -10,6 +10,8 @@ from keras_retinanet.bin import train_network
 from keras_retinanet.bin.console import import_keras, run
 from keras_retinanet.bin.datasets import class_names, make_generator, some_names
 from keras_retinanet.bin.output_files import check_new_folder
+from keras_retinanet.bin.picture_options import augmentation_options
+from keras_retinanet.bin.tile_options import tiled
 from keras_retinanet.bin.train_callbacks import (
     create_callbacks,
     report,
@@ -44,7 +46,6 @@ def create_generators(args, preprocess_image=None):
     import keras
 
     from keras_retinanet.models import backbone
-    from keras_retinanet.preprocessing.augmentation import AUGMENTATIONS
 
     common = {
         "batch_size": args.batch_size,
@@ -58,14 +59,16 @@ def create_generators(args, preprocess_image=None):
         "seed": args.seed,
         "canvas_multiple": CANVAS_MULTIPLE.get(keras.backend.backend(), 32),
     }
-    train = make_generator(
-        args,
-        "train",
-        group_method=args.group_method,
-        augmentation=AUGMENTATIONS[args.augmentation],
-        **common,
-    )
-    validation = make_generator(args, "validation", shuffle_groups=False, **common)
+    changes = augmentation_options(args, args.epochs - args.mosaic_off)
+    if args.tile:
+        pictures = {**common, "batch_size": 1, "group_method": "none", "shuffle_groups": False}
+        train = tiled(make_generator(args, "train", **pictures), args, **changes, **common)
+        validation = make_generator(args, "validation", **pictures)
+        if validation is not None:
+            validation.tiled = tiled(validation, args, shuffle_groups=False, **common)
+    else:
+        train = make_generator(args, "train", group_method=args.group_method, **changes, **common)
+        validation = make_generator(args, "validation", shuffle_groups=False, **common)
     if validation is not None and class_names(validation) != class_names(train):
         raise ValueError(
             f"the classes to measure on ({some_names(class_names(validation))}) are not those to "
@@ -126,12 +129,13 @@ def fit(args, model, start, generators, callbacks, steps):
 
     train, validation = generators
     options = {}
+    held = train if validation is None else validation.tiled or validation
     with (
         Loader(train, args.workers, args.max_queue_size, start.epoch * steps) as loader,
-        Loader(validation or train, 1, 2) as held_out,
+        Loader(held, 1, 2) as held_out,
     ):
         if args.compute_val_loss and validation is not None:
-            options = {"validation_data": fit_input(held_out), "validation_steps": len(validation)}
+            options = {"validation_data": fit_input(held_out), "validation_steps": len(held)}
         history = model.fit(
             fit_input(loader),
             steps_per_epoch=steps,
@@ -164,8 +168,9 @@ def prepare(args):
 def describe(args, start, train, validation, steps):
     """Report what is about to happen."""
     measured = f", {validation.size()} to measure on" if validation is not None else ""
+    kind = f"tiles of {train.dataset.size()} pictures" if args.tile else "pictures"
     report(
-        f"{train.size()} pictures, {train.num_classes()} classes{measured}; "
+        f"{train.size()} {kind}, {train.num_classes()} classes{measured}; "
         f"{args.backbone}, {start.network.count_params():,} parameters; "
         f"{steps} steps of {args.batch_size} an epoch"
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from keras_retinanet.bin.datasets import some_names
+from keras_retinanet.bin.tile_options import settle_tiles
 from keras_retinanet.bin.train_resume import check_network_options, settle_training
 
 
@@ -51,6 +52,8 @@ def _with_dataset(network, args, classes):
             image_min_side=args.image_min_side,
             image_max_side=args.image_max_side,
             resize=not args.no_resize,
+            tile=args.tile,
+            tile_overlap=args.tile_overlap,
         ),
     )
 
@@ -105,7 +108,8 @@ def open_snapshot(args):
 
 
 def settle_pictures(args, profile):
-    """Fill in what the options leave open from `profile`: sides, backbone."""
+    """Fill in what the options leave open from `profile`: tiles, sides, backbone."""
+    settle_tiles(args, profile)
     args.image_min_side = args.image_min_side or min(
         profile.image_min_side, args.image_max_side or profile.image_min_side
     )

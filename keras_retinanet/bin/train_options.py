@@ -12,8 +12,10 @@ from keras_retinanet.bin.datasets import add_datasets, may_measure
 from keras_retinanet.bin.picture_options import (
     MAX_PIXELS,
     add_augmentation,
+    add_channels,
     settle_augmentation,
 )
+from keras_retinanet.bin.tile_options import add_tiles, check_tiles
 
 PROG = "retinanet-train"
 DTYPES = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -36,6 +38,7 @@ NEW_NETWORK = {
     "head_layers": None,
 }
 PRIOR = 0.01
+MOSAIC_OFF = 0.1  # share of the epochs, the last ones
 GONE = {
     "multi_gpu": "--multi-gpu is gone: its Keras function is; choose one device with --gpu",
     "multi_gpu_force": "--multi-gpu-force is gone with --multi-gpu",
@@ -119,6 +122,13 @@ def _add_optimization(parser):
 
 def _add_pictures(parser):
     add_augmentation(parser, "flips")
+    add_channels(parser)
+    add_tiles(parser, "the snapshot's, or none")
+    parser.add_argument(
+        "--mosaic-off",
+        type=number(int, low=0),
+        help="last epochs without mosaic, with scale-jitter instead (a tenth of all)",
+    )
     side = number(int, low=1)
     own = "; the snapshot's, or"
     parser.add_argument("--image-min-side", type=side, help=f"smaller side, pixels{own} 800")
@@ -194,6 +204,15 @@ def _contradictions(args):
         yield f"--initial-epoch {args.initial_epoch} leaves nothing of --epochs {args.epochs}"
     if args.run_name and not re.fullmatch(r"[\w][\w.+-]*", args.run_name):
         yield f"--run-name {args.run_name!r} must be a plain folder name"
+    if args.channels is not None:
+        yield (
+            f"--channels {args.channels}: networks take 8 bits of blue, green and red so far; "
+            "leave the option out, and pictures are converted"
+        )
+    if args.mosaic_off is not None and args.augmentation != "mosaic":
+        yield "--mosaic-off goes with --augmentation mosaic"
+    if args.mosaic_off is not None and args.mosaic_off > args.epochs:
+        yield f"--mosaic-off {args.mosaic_off} is more than --epochs {args.epochs}"
     if args.compute_val_loss and not may_measure(args):
         yield "--compute-val-loss needs --val-annotations"
     if args.early_stopping and not (may_measure(args) and args.evaluation):
@@ -218,11 +237,14 @@ def check_args(args):
         raise ValueError(problem)
     args.notices = [text for name, text in GONE.items() if getattr(args, name)]
     plateau = args.reduce_lr_patience is not None or args.reduce_lr_factor is not None
+    check_tiles(args)
     settle_augmentation(args, "flips")
     args.lr_schedule = args.lr_schedule or ("plateau" if plateau else None)
     args.imagenet_weights = not args.no_weights
     if not args.snapshot:
         _settle(args, {**NEW_RUN, **NEW_NETWORK, "prior_probability": PRIOR})
+    tenth = round(args.epochs * MOSAIC_OFF)
+    args.mosaic_off = tenth if args.mosaic_off is None else args.mosaic_off
     args.reduce_lr_patience = 2 if args.reduce_lr_patience is None else args.reduce_lr_patience
     args.reduce_lr_factor = args.reduce_lr_factor or 0.1
     args.workers = max(1, args.workers)

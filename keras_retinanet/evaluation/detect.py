@@ -38,7 +38,8 @@ def detect_dataset(
     """Detect in every image of `generator`.
 
     Args:
-        generator: a `preprocessing.generator.Generator`.
+        generator: a `preprocessing.generator.Generator`; where its `tiled` is set, the tiles of
+            its pictures are what the model sees.
         model: has `predict_on_batch(images [1, H, W, 3])` -> boxes [1, D, 4], scores [1, D],
             labels [1, D], padded with -1.
         score_threshold: only scores above it are kept.
@@ -56,6 +57,14 @@ def detect_dataset(
     """
     check_detector(model)
     folder = None if save_path is None else _made_folder(save_path)
+    if getattr(generator, "tiled", None) is not None:
+        from keras_retinanet.evaluation.tiles import detect_tiles
+
+        found, mean_seconds = detect_tiles(generator, model, score_threshold, max_detections)
+        for index, of_picture in enumerate(found if folder is not None else ()):
+            image = generator.load_image(index)
+            _save_picture(folder / f"{index}.png", image, generator, index, of_picture)
+        return found, mean_seconds
     detections, seconds = [], []
     for index, loaded in enumerate(_images(generator)):
         if loaded is None:

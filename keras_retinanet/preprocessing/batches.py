@@ -1,6 +1,6 @@
-"""What differs from one batch to the next: its random stream and sizes its canvas must avoid.
+"""What differs from one batch to the next: random stream, epoch, sizes its canvas must avoid.
 
-1.0's hooks have no argument for either, and subclasses override them, so both travel in a
+1.0's hooks have no argument for them, and subclasses override them, so they travel in a
 context variable, which every thread has for itself.
 """
 
@@ -21,10 +21,11 @@ _python_generators = threading.Lock()  # they refuse to be run by two threads at
 
 @dataclass(frozen=True)
 class Batch:
-    """The random stream of a batch, and a (height, width) that its canvas must not have."""
+    """The random stream of a batch, a (height, width) that its canvas must not have, its epoch."""
 
     rng: np.random.Generator
     unlike: tuple | None = None
+    epoch: int = 0
 
 
 def stream(seed, purpose, *key):
@@ -47,19 +48,25 @@ def current_batch(seed):
     return _current.get() or Batch(stream(seed, LOOSE, next(_loose_draws)))
 
 
+def current_policy(source):
+    """Return the policy of the current batch's epoch, where `source` knows epochs; else itself."""
+    batch = _current.get()
+    return source.at(batch.epoch if batch else 0) if hasattr(source, "at") else source
+
+
 def draw(source, kind, seed):
     """Return the next transform or visual effect of a source.
 
     Args:
-        source: None, an object with methods transform(rng) and effect(rng) (`Augmentation`), or
-            a Python generator as 1.0 has them; those carry their own state, hence their draws
-            depend on the order of the workers.
+        source: None, an object with methods transform(rng) and effect(rng), or a Python
+            generator as 1.0 has them; those carry their own state, hence their draws depend on
+            the order of the workers.
         kind: "transform" or "effect".
         seed: seed of draws outside a batch.
     """
     if source is None:
         return None
     if hasattr(source, kind):
-        return getattr(source, kind)(current_batch(seed).rng)
+        return getattr(current_policy(source), kind)(current_batch(seed).rng)
     with _python_generators:
         return next(source)

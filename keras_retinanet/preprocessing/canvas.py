@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_retinanet.preprocessing.augmentation import resize_into
+from keras_retinanet.utils.warp import resize_into
 
 MIN_BOXES = 8  # rows of the box array; JAX compiles anew for every number of rows
 MAX_GROWTH = 256  # steps; two cells of the coarsest level change the number of anchors for sure
@@ -23,12 +23,23 @@ def lay_out(images, size, dtype):
 
 
 def lay_out_resized(images, scales, multiple=1):
-    """Return (canvas uint8 [B, H, W, 3], shapes of the pictures on it) of uint8 pictures."""
+    """Return (canvas [B, H, W, C], shapes of the pictures on it) of pictures [h, w, C].
+
+    Raises:
+        ValueError: the pictures differ in their channels or in the bits of their levels.
+    """
+    kinds = {(image.shape[2], image.dtype) for image in images}
+    if len(kinds) > 1:
+        raise ValueError(
+            "pictures of one dataset must have the same channels and bits. Received: "
+            + " and ".join(sorted(f"{count} channels of {dtype}" for count, dtype in kinds))
+        )
+    ((channels, dtype),) = kinds
     shapes = [
         tuple(max(1, round(side * scale)) for side in image.shape[:2])
         for image, scale in zip(images, scales, strict=True)
     ]
-    canvas = np.empty((len(images), *canvas_size(shapes, multiple), 3), np.uint8)
+    canvas = np.empty((len(images), *canvas_size(shapes, multiple), channels), dtype)
     for place, image, scale, (height, width) in zip(canvas, images, scales, shapes, strict=True):
         resize_into(image, scale, place[:height, :width])
         place[height:] = 0

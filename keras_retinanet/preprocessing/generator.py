@@ -32,6 +32,7 @@ from keras_retinanet.preprocessing.canvas import (
 )
 from keras_retinanet.preprocessing.reduced import reduced_reading
 from keras_retinanet.preprocessing.steps import Steps
+from keras_retinanet.preprocessing.user_function import UserFunction
 from keras_retinanet.utils.anchors import anchor_targets_bbox, anchors_for_shape, guess_shapes
 from keras_retinanet.utils.image import DEFAULT_MAX_PIXELS, TransformParameters, preprocess_image
 
@@ -56,6 +57,11 @@ class Generator(Steps, keras.utils.PyDataset):
         compute_anchor_targets, compute_shapes, preprocess_image: functions of the dense view.
         config: {"anchor_parameters": …, "pyramid_levels": …} as `read_config_file` gives.
         augmentation: one `Augmentation` in place of both generators.
+        channels: read pictures as they are, with so many channels of 8 or 16 bits
+            (`utils/image_channels.py`), for networks of your own; the dense view then needs a
+            `preprocess_image`. None: 8 bits, blue, green, red, which our networks take.
+        augment: your own f(image, boxes, labels) -> the same, called after all other changes of
+            a training picture, before the resize; `UserFunction` says more.
         seed: makes order and augmentation repeatable; None draws a seed.
         canvas_multiple: sides of a batch are rounded up to it.
         exif: whether pictures are turned as their EXIF orientation says.
@@ -84,6 +90,8 @@ class Generator(Steps, keras.utils.PyDataset):
         preprocess_image=preprocess_image,
         config=None,
         augmentation=None,
+        augment=None,
+        channels=None,
         seed=None,
         canvas_multiple=1,
         exif=True,
@@ -99,6 +107,8 @@ class Generator(Steps, keras.utils.PyDataset):
             max_queue_size=max_queue_size,
         )
         _check_options(batch_size, group_method, canvas_multiple, seed)
+        if channels is not None and (int(channels) != channels or channels < 1):
+            raise ValueError(f"channels must be a whole number from 1. Received: {channels!r}")
         self.transform_generator = augmentation or transform_generator
         self.visual_effect_generator = augmentation or visual_effect_generator
         self.batch_size = int(batch_size)
@@ -107,13 +117,19 @@ class Generator(Steps, keras.utils.PyDataset):
         self.image_min_side = image_min_side
         self.image_max_side = image_max_side
         self.no_resize = no_resize
-        self.transform_parameters = transform_parameters or TransformParameters()
+        self.augment = None if augment is None else UserFunction(augment)
+        self.transform_parameters = (
+            transform_parameters
+            or getattr(self.transform_generator, "transform_parameters", None)
+            or TransformParameters()
+        )
         self.compute_anchor_targets = compute_anchor_targets
         self.compute_shapes = compute_shapes
         self.preprocess_image = preprocess_image
         self.config = config
         self.seed = np.random.SeedSequence().entropy if seed is None else seed
         self.canvas_multiple = canvas_multiple
+        self.channels = channels
         self.exif = exif
         self.skip_broken = skip_broken
         self.max_pixels = max_pixels
@@ -190,13 +206,14 @@ class Generator(Steps, keras.utils.PyDataset):
         """Return (pictures, boxes) of a batch; depends on (seed, epoch, index) alone.
 
         Returns:
-            (uint8 [B, H, W, 3] BGR,
+            (uint8 [B, H, W, 3] BGR; with `channels` uint8 or uint16 [B, H, W, channels],
              {"boxes": float32 [B, M, 4] in pixels of the canvas, padded with 0,
               "labels": int32 [B, M] padded with -1; -2 marks a region to ignore,
               "sizes": float32 [B, 2], height and width of each resized picture}).
         """
         group = self.epoch_groups(epoch)[index]
-        with batch_context(Batch(stream(self.seed, BATCH, epoch, index))), reduced_reading():
+        batch = Batch(stream(self.seed, BATCH, epoch, index), epoch=epoch)
+        with batch_context(batch), reduced_reading():
             canvas, shapes, annotations = self.resize_onto_canvas(*self.augmented_group(group))
         boxes, labels = pad_boxes(annotations)
         sizes = np.array(shapes, np.float32)
@@ -250,7 +267,8 @@ class Generator(Steps, keras.utils.PyDataset):
         unlike = None
         if index == 1 and keras.backend.backend() == "tensorflow":
             unlike = self._size_of_first()
-        return Batch(stream(self.seed, BATCH, max(self._epoch, 0), index), unlike)
+        epoch = max(self._epoch, 0)
+        return Batch(stream(self.seed, BATCH, epoch, index), unlike, epoch)
 
     def _size_of_first(self):
         key = (self._epoch, tuple(self.groups[0]))

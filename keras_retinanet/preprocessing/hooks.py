@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_retinanet.utils.image import read_image_bgr, read_image_size
+from keras_retinanet.utils.image_channels import check_image_channels, read_image_channels
 
 
 class DatasetHooks:
@@ -13,6 +14,8 @@ class DatasetHooks:
     """
 
     exif = True
+    tiled = None  # the tiles of its pictures, a `TiledGenerator`, in which detectors are to look
+    channels = None  # of pictures read as they are; None: 8 bits, blue, green, red
     image_sizes = None  # [pictures, 2] height and width, once the headers are read
 
     def _missing(self, hook):
@@ -59,13 +62,18 @@ class DatasetHooks:
         return {"labels": np.zeros(0, np.int32), "bboxes": np.zeros((0, 4))}
 
     def load_image(self, image_index):
-        """Return the picture, uint8 [h, w, 3] BGR."""
+        """Return the picture, uint8 [h, w, 3] BGR, or, with `channels`, as its file has it."""
+        if self.channels is not None:
+            return read_image_channels(self.image_path(image_index), self.channels, self.exif)
         return read_image_bgr(self.image_path(image_index), exif=self.exif)
 
     def image_size(self, image_index):
         """Return (height, width) of a picture without decoding it."""
         if self.image_sizes is not None:
             return tuple(self.image_sizes[image_index].tolist())
+        if self.channels is not None:
+            path = self.image_path(image_index)
+            return check_image_channels(path, self.channels, exif=self.exif)
         return read_image_size(self.image_path(image_index), exif=self.exif)
 
     def image_aspect_ratio(self, image_index):

@@ -7,7 +7,7 @@ import itertools
 from collections import deque
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 
-from keras_retinanet.preprocessing.augmentation import one_opencv_thread
+from keras_retinanet.utils.warp import one_opencv_thread
 
 
 class Loader:

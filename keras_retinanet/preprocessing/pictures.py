@@ -2,6 +2,7 @@
 
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
@@ -9,23 +10,29 @@ from keras_retinanet.preprocessing.header_cache import HeaderCache
 from keras_retinanet.preprocessing.hooks import DatasetHooks
 from keras_retinanet.preprocessing.samples import AnnotationWarning
 from keras_retinanet.utils.image import ImageError, check_image
+from keras_retinanet.utils.image_channels import check_image_channels
 
 CHECK_THREADS = 8  # they mostly wait for the disk
 CACHED_FROM = 500  # pictures; fewer headers are read as fast as a cache
 SHOWN = 3  # broken pictures that a message names
 
 
-def check_files(paths, max_pixels, exif=True):
+def check_files(paths, max_pixels, exif=True, header=None):
     """Read the header of every file.
+
+    Args:
+        paths, max_pixels, exif: of `check_image`.
+        header: f(path, max_pixels, exif=…) -> (height, width) in place of `check_image`.
 
     Returns:
         (sizes [pictures, 2] int64 of (height, width), 0 where broken;
          broken: {index: message}).
     """
+    header = header or check_image
 
     def check(path):
         try:
-            return check_image(path, max_pixels, exif=exif), None
+            return header(path, max_pixels, exif=exif), None
         except ImageError as error:
             return (0, 0), str(error)
 
@@ -49,6 +56,10 @@ def check_files_once(paths, max_pixels, exif=True):
     if sizes[unknown].any():
         cache.keep(sizes)
     return sizes, {int(unknown[place]): fault for place, fault in faults.items()}
+
+
+def _check_channels(channels, path, max_pixels, exif):
+    return check_image_channels(path, channels, max_pixels, exif)
 
 
 def describe_broken(messages, total):
@@ -79,7 +90,11 @@ class Pictures(DatasetHooks):
             return
         total = self.size()
         paths = [self.image_path(index) for index in range(total)]
-        self.image_sizes, broken = check_files_once(paths, self.max_pixels, self.exif)
+        if self.channels is None:
+            self.image_sizes, broken = check_files_once(paths, self.max_pixels, self.exif)
+        else:
+            header = partial(_check_channels, self.channels)
+            self.image_sizes, broken = check_files(paths, self.max_pixels, self.exif, header)
         if not broken:
             return
         line = describe_broken(broken.values(), total)

@@ -97,6 +97,7 @@ class ReducedPictures(Pictures):
         policy = self.transform_generator
         plain = policy is None or type(policy) is Augmentation
         reads_files = self._is_ours("load_image", DatasetHooks) and self.image_sizes is not None
+        plain = plain and self.augment is None and self.channels is None
         if self.no_resize or not plain or not reads_files:
             return None
         if not all(self._is_ours(name, type(self)) for name in _HOOKS):

@@ -9,19 +9,21 @@ from keras_retinanet.preprocessing.annotations import (
     fit_boxes,
     select,
     with_regions,
+    without_regions,
 )
-from keras_retinanet.preprocessing.augmentation import clip_visible
-from keras_retinanet.preprocessing.batches import draw
+from keras_retinanet.preprocessing.batches import current_batch, current_policy, draw
 from keras_retinanet.preprocessing.canvas import as_uint8, lay_out_resized
 from keras_retinanet.preprocessing.reduced import ReducedPictures
 from keras_retinanet.preprocessing.samples import AnnotationWarning
+from keras_retinanet.preprocessing.visibility import keep_visible
 from keras_retinanet.utils.image import (
     adjust_transform_for_image,
-    apply_transform,
     compute_resize_scale,
+    preprocess_image,
     resize_image,
 )
 from keras_retinanet.utils.transform import transform_aabb
+from keras_retinanet.utils.warp import warp
 
 
 class Steps(ReducedPictures):
@@ -85,15 +87,26 @@ class Steps(ReducedPictures):
             transform: [3, 3] matrix in pixels in place of a drawn one.
         """
         if transform is None:
-            drawn = draw(self.transform_generator, "transform", self.seed)
-            if drawn is None or np.array_equal(drawn, np.identity(3)):
-                return image, annotations
-            relative = self.transform_parameters.relative_translation
-            transform = adjust_transform_for_image(drawn, image, relative)
-        image = apply_transform(transform, image, self.transform_parameters)
+            transform = self._drawn_matrix(image, annotations)
+        if transform is None:
+            return image, annotations
+        image = warp(image, transform, self.transform_parameters)
         moved = transform_aabb(transform, annotations["bboxes"])
-        boxes, kept = clip_visible(moved, *image.shape[:2])
-        return image, select(annotations, kept, boxes)
+        keep = getattr(current_policy(self.transform_generator), "keep", keep_visible)
+        return image, keep(annotations, moved, image.shape[:2])
+
+    def _drawn_matrix(self, image, annotations):
+        """Return a drawn matrix [3, 3] in pixels, or None for one that moves nothing."""
+        policy = current_policy(self.transform_generator)
+        if hasattr(policy, "placement"):
+            objects = without_regions(annotations)["bboxes"]
+            drawn = policy.placement(current_batch(self.seed).rng, image.shape[:2], objects)
+            return None if np.array_equal(drawn, np.identity(3)) else drawn
+        drawn = draw(policy, "transform", self.seed)
+        if drawn is None or np.array_equal(drawn, np.identity(3)):
+            return None
+        relative = self.transform_parameters.relative_translation
+        return adjust_transform_for_image(drawn, image, relative)
 
     def random_transform_group(self, image_group, annotations_group):
         """Apply a transform to each picture and its boxes."""
@@ -103,7 +116,8 @@ class Steps(ReducedPictures):
         """Return (resized picture, scale)."""
         if self.no_resize:
             return image, 1
-        return resize_image(image, min_side=self.image_min_side, max_side=self.image_max_side)
+        resized, scale = resize_image(image, self.image_min_side, self.image_max_side)
+        return resized.reshape(*resized.shape[:2], *image.shape[2:]), scale
 
     def resize_group_entry(self, image, annotations):
         """Return the picture resized and its boxes scaled."""
@@ -112,6 +126,11 @@ class Steps(ReducedPictures):
 
     def preprocess_group_entry(self, image, annotations):
         """Return the picture resized, preprocessed, float32, and its boxes scaled."""
+        if self.channels is not None and self.preprocess_image is preprocess_image:
+            raise ValueError(
+                f"pictures of {self.channels} channels need preprocess_image=f(picture) -> floats, "
+                "since the usual one is made for 8 bits of blue, green and red"
+            )
         image, annotations = self.resize_group_entry(image, annotations)
         return np.asarray(self.preprocess_image(image), np.float32), annotations
 
@@ -120,14 +139,14 @@ class Steps(ReducedPictures):
         return self._for_each(self.preprocess_group_entry, image_group, annotations_group)
 
     def resize_onto_canvas(self, image_group, annotations_group):
-        """Return (canvas uint8 [B, H, W, 3], shapes of the pictures on it, annotations)."""
-        images = [as_uint8(image) for image in image_group]
-        own = (self.resize_image, self.resize_group_entry)
-        if self.no_resize or [getattr(hook, "__func__", None) for hook in own] != OWN_RESIZE:
+        """Return (canvas [B, H, W, C], shapes of the pictures on it, annotations)."""
+        as_read = as_uint8 if self.channels is None else np.asarray
+        images = [as_read(image) for image in image_group]
+        if self.no_resize or not self._resizes_by_itself():
             images, annotations_group = self._for_each(
                 self.resize_group_entry, images, annotations_group
             )
-            images, scales = [as_uint8(image) for image in images], [1] * len(images)
+            images, scales = [as_read(image) for image in images], [1] * len(images)
         else:
             sides = (self.image_min_side, self.image_max_side)
             scales = [compute_resize_scale(image.shape, *sides) for image in images]
@@ -139,10 +158,53 @@ class Steps(ReducedPictures):
 
     def augmented_group(self, group):
         """Return (pictures, annotations) of a group: loaded, filtered, augmented."""
+        group, images, annotations = self._changed_group(group)
+        if getattr(current_policy(self.transform_generator), "partners", 0):
+            images, annotations = self._for_each(self._mosaic, images, annotations)
+        if self.augment is None:
+            return images, annotations
+        names = [self.image_name(index) for index in group]
+        rng, classes = current_batch(self.seed).rng, self.num_classes()
+        changed = [
+            self.augment(image, own, rng, classes, name)
+            for image, own, name in zip(images, annotations, names, strict=True)
+        ]
+        return [image for image, _ in changed], [own for _, own in changed]
+
+    def _changed_group(self, group):
+        """Return (group, pictures, annotations), each picture changed by itself."""
         group, images, annotations = self.loaded_group(group)
         images, annotations = self.filter_annotations(images, annotations, group)
         images, annotations = self.random_visual_effect_group(images, annotations)
-        return self.random_transform_group(images, annotations)
+        return group, *self.random_transform_group(images, annotations)
+
+    def _mosaic(self, image, annotations):
+        """Return a mosaic of the picture and others of the dataset, of its training size."""
+        policy, rng = current_policy(self.transform_generator), current_batch(self.seed).rng
+        others = rng.integers(self.size(), size=policy.partners).tolist()
+        _, images, annotations_group = self._changed_group(others)
+        images, annotations_group = [image, *images], [annotations, *annotations_group]
+        factors = np.array([self._resize_scale(one) for one in images])
+        size = tuple(max(1, round(side * factors[0])) for side in image.shape[:2])
+        order = rng.permutation(len(images))
+        return policy.compose(
+            rng,
+            [images[place] for place in order],
+            [annotations_group[place] for place in order],
+            factors[order],
+            size,
+        )
+
+    def _resizes_by_itself(self):
+        """Return whether pictures are resized by the methods of this class."""
+        own = (self.resize_image, self.resize_group_entry)
+        return [getattr(hook, "__func__", None) for hook in own] == OWN_RESIZE
+
+    def _resize_scale(self, image):
+        """Return the factor by which a picture is resized; 1 where a subclass does it, or none."""
+        if self.no_resize or not self._resizes_by_itself():
+            return 1.0
+        return compute_resize_scale(image.shape, self.image_min_side, self.image_max_side)
 
     @staticmethod
     def _for_each(step, image_group, annotations_group):

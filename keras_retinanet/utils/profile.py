@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 
 from keras_retinanet.utils.anchors import DEFAULT_LEVELS, AnchorParameters
 from keras_retinanet.utils.boxes import DELTA_MEAN, DELTA_STD
+from keras_retinanet.utils.tiles import OVERLAP
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class Profile:
         classes: names by label; "" for a label that no class has.
         preprocessing: mode of `utils.image.preprocess_image`.
         image_min_side, image_max_side: resize rule, pixels; `resize` False leaves sizes alone.
+        tile, tile_overlap: side of the tiles, pixels, that pictures are cut into, and the share
+            of it that neighbours have in common; `tile` None for whole pictures.
         anchors, levels: the grid; one size and stride in `anchors` for each level.
         box_mean, box_std: standardisation of deltas.
         score_threshold, nms_threshold, max_detections: of the detector.
@@ -33,6 +36,8 @@ class Profile:
     image_min_side: int = 800
     image_max_side: int = 1333
     resize: bool = True
+    tile: int | None = None
+    tile_overlap: float = OVERLAP
     anchors: AnchorParameters = AnchorParameters.default
     levels: tuple = DEFAULT_LEVELS
     box_mean: tuple = DELTA_MEAN

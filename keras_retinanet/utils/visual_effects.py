@@ -1,4 +1,4 @@
-"""Random changes of colour, on uint8 pictures, blue first.
+"""Random changes of colour, on uint8 pictures, blue first; contrast and brightness on others, too.
 
 Each pixel's new level depends on its old level alone, so a change is a table of 256 entries per
 channel, and several changes are one table. Decimals are cut off, as in keras-retinanet 1.0.
@@ -16,9 +16,9 @@ _HUES = 180  # OpenCV's uint8 hue is degrees / 2
 _SLACK = 1e-6  # levels; keeps float noise (99.9999999) from costing a whole level
 
 
-def _cut(values):
-    """Return levels as uint8. (`float()` below: uint8 plus a Python integer would wrap.)"""
-    return np.clip(np.floor(values + _SLACK), 0, 255).astype(np.uint8)
+def _cut(values, top=255, dtype=np.uint8):
+    """Return levels of 0 to `top`. (`float()` below: uint8 plus a Python integer would wrap.)"""
+    return np.clip(np.floor(values + _SLACK), 0, top).astype(dtype)
 
 
 def _contrast(values, factor, mean):
@@ -99,8 +99,13 @@ class VisualEffect:
     saturation_factor: float | None
 
     def __call__(self, image):
-        """Return the changed uint8 picture [H, W, 3]; the argument stays as it is."""
-        image = image if image.dtype == np.uint8 else _cut(image)
+        """Return the changed picture [H, W, C]; the argument stays as it is.
+
+        Only uint8 [H, W, 3] has a hue and a saturation to change. Floats become uint8.
+        """
+        image = image if image.dtype in (np.uint8, np.uint16) else _cut(image)
+        if image.dtype == np.uint16 or image.shape[2:] != (3,):
+            return self._on_any_channels(image)
         changed = None
         if self.contrast_factor or self.brightness_delta:
             image = changed = cv2.LUT(image, self._bgr_table(image)[None])
@@ -112,6 +117,21 @@ class VisualEffect:
                 cv2.insertChannel(cv2.LUT(cv2.extractChannel(hsv, channel), table), hsv, channel)
             image = cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR, dst=changed)
         return image
+
+    def _on_any_channels(self, image):
+        """Return the picture with its contrast and brightness changed, channel by channel."""
+        if not (self.contrast_factor or self.brightness_delta):
+            return image
+        top = full_brightness(image)
+        levels = np.arange(top + 1, dtype=np.float64)
+        changed = np.empty_like(image)
+        for channel in range(image.shape[2]):
+            values, plane = levels, image[..., channel]
+            if self.contrast_factor:
+                values = (values - plane.mean()) * self.contrast_factor + plane.mean()
+            values = values + float(self.brightness_delta or 0) * top
+            changed[..., channel] = _cut(values, top, image.dtype)[plane]
+        return changed
 
     def _bgr_table(self, image):
         table = _LEVELS
@@ -129,6 +149,17 @@ class VisualEffect:
         if self.saturation_factor:
             tables.append((1, _saturation(levels, self.saturation_factor)))
         return tables
+
+
+def full_brightness(image):
+    """Return the highest level a picture can have: 255, or of 16 bits 2^b - 1.
+
+    b are the bits that its own levels need, 8 at least: cameras of 10 or 12 bits write files of
+    16, and a tenth of 65,535 would be all of their range.
+    """
+    if image.dtype == np.uint8:
+        return 255
+    return 2 ** max(8, int(image.max(initial=0)).bit_length()) - 1
 
 
 def random_visual_effect_generator(

@@ -116,6 +116,45 @@ def test_the_seed_repeats_the_augmentation(pictures, tmp_path):
     assert not pixels(first, GREY).all()
 
 
+@pytest.mark.parametrize("name", ["large-scale-jitter", "crop", "mosaic", "colours"])
+def test_every_augmentation_is_shown(name, pictures, tmp_path):
+    images = run(pictures, tmp_path, "--augmentation", name, "--seed", "1")
+    assert images["boxes_debug"].shape == (96, 128, 3)
+    plain = run(pictures, tmp_path)
+    assert any((images[stem] != plain[stem]).any() for stem in plain)
+
+
+def test_pictures_of_other_channels_are_shown_by_their_first_three(pictures, tmp_path, outcome):
+    for name in ("boxes", "none", "wide"):
+        path = tmp_path / "data" / f"{name}.png"
+        grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE).astype(np.uint16) * 11
+        cv2.imwrite(str(path), cv2.merge([grey, grey * 2, grey * 4, grey * 3]))
+    images = run(pictures, tmp_path, "--channels", "4", "--no-show-annotations")
+    assert pixels(images["none_debug"], (61, 123, 247)).all()  # 990, 1980, 3960, over 16
+    code, message = outcome(debug, ["--channels", "2", "--output-dir", "x", *pictures])
+    assert code == 2 and message.count("\n") == 1
+    assert "boxes.png: it has 3 channels, not 2. Convert it" in message
+
+
+def test_a_function_of_ones_own_is_shown_and_its_faults_are_one_line(
+    pictures, tmp_path, monkeypatch, outcome
+):
+    (tmp_path / "shown_changes.py").write_text(
+        "def blue(image, boxes, labels):\n    image[..., 0] = 255\n"
+        "    return image, boxes, labels\n"
+        "def lost(image, boxes, labels):\n    return image, boxes, labels[:-1]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    images = run(pictures, tmp_path, "--augment-with", "shown_changes:blue")
+    assert pixels(images["none_debug"], (255, *GREY[1:])).all()
+    words = ["--no-gui", "--output-dir", "x", "--augment-with"]
+    code, message = outcome(debug, [*words, "shown_changes:lost", *pictures])
+    assert code == 2 and message.count("\n") == 1
+    assert "lost, on " in message and "boxes.png: labels must be [2], one a box" in message
+    code, message = outcome(debug, [*words, "no_changes:lost", *pictures])
+    assert code == 2 and "there is no module no_changes" in message
+
+
 def test_the_name_is_written_at_the_bottom(pictures, tmp_path):
     image = run(pictures, tmp_path, "--display-name", "--no-show-annotations")["none_debug"]
     assert pixels(image[:60], GREY).all()

@@ -40,6 +40,9 @@ OPTIONS_OF_1_0 = [
     ("train", "--random-transform", "augmentation", "random-transform"),
     ("train", "--augmentation overhead", "augmentation", "overhead"),
     ("train", "", "augmentation", "flips"),
+    ("train", "--augmentation mosaic", "mosaic_off", 5),
+    ("train", "--augmentation mosaic --mosaic-off 0", "mosaic_off", 0),
+    ("train", "--augment-with own.changes:blur", "augment_with", "own.changes:blur"),
     ("train", "--image-min-side 400", "image_min_side", 400),
     ("train", "--image-max-side 900", "image_max_side", 900),
     ("train", "--no-resize", "no_resize", True),
@@ -234,6 +237,26 @@ REFUSED = {
         train,
         ["--random-transform", *CSV[train], "--augmentation", "flips"],
         "--random-transform contradicts --augmentation flips",
+    ),
+    "no mosaic to switch off": (
+        train,
+        [*CSV[train], "--mosaic-off", "3"],
+        "--mosaic-off goes with --augmentation mosaic",
+    ),
+    "mosaic off longer than all": (
+        train,
+        [*CSV[train], "--augmentation", "mosaic", "--mosaic-off", "3", "--epochs", "2"],
+        "--mosaic-off 3 is more than --epochs 2",
+    ),
+    "channels that no network takes": (
+        train,
+        [*CSV[train], "--channels", "4"],
+        "--channels 4: networks take 8 bits of blue, green and red so far; leave the option out",
+    ),
+    "a file for a function": (
+        debug,
+        [*CSV[debug], "--augment-with", "changes.py"],
+        "'changes.py' must be module:function, as my_changes:blur",
     ),
     "two augmentations to look at": (
         debug,

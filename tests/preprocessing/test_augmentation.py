@@ -9,8 +9,8 @@ from keras_retinanet.preprocessing.augmentation import (
     RANDOM_TRANSFORM,
     SCALE_JITTER,
     Augmentation,
-    clip_visible,
 )
+from keras_retinanet.preprocessing.visibility import clip_visible
 from keras_retinanet.utils.transform import transform_aabb
 
 

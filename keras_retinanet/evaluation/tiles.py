@@ -1,0 +1,45 @@
+"""Detection in large pictures by their tiles."""
+
+import numpy as np
+
+from keras_retinanet.evaluation.detect import Detections, detect_dataset
+from keras_retinanet.utils.tiles import merge
+
+
+def detect_tiles(generator, model, score_threshold=0.05, max_detections=100):
+    """Detect in the tiles of every picture; an object is one detection, however it is cut.
+
+    Args:
+        generator: dataset whose `tiled` is a `TiledGenerator` of it.
+        model, score_threshold, max_detections: as of `detect_dataset`.
+
+    Returns:
+        One `Detections` for each picture of `generator`, and the mean seconds for a picture.
+    """
+    tiled = generator.tiled
+    of_tiles, seconds = detect_dataset(tiled, model, score_threshold, None)
+    pictures = generator.size()
+    found = [
+        _picture(
+            [of_tiles[tile] for tile in np.flatnonzero(tiled.owners == index)],
+            tiled.windows[tiled.owners == index],
+            max_detections,
+        )
+        for index in range(pictures)
+    ]
+    return found, seconds * tiled.size() / max(1, pictures)
+
+
+def _picture(of_tiles, windows, max_detections):
+    """Return the `Detections` of a picture from those of its tiles."""
+    if not of_tiles:  # a broken picture has none
+        return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, int))
+    shifts = np.tile(windows[:, :2], 2)
+    parts = [
+        (one.boxes + shift, one.scores, one.labels)
+        for one, shift in zip(of_tiles, shifts, strict=True)
+    ]
+    size = windows[:, [3, 2]].max(axis=0)
+    boxes, scores, labels = merge(parts, windows, tuple(size.tolist()))
+    kept = slice(max_detections)
+    return Detections(boxes[kept].astype(np.float32), scores[kept], labels[kept])
