@@ -84,7 +84,7 @@ BENCHMARK = timing.Benchmark(
         "longest": 128,
         "images": 64,
         "boxes": 7,
-        "batch": 4,
+        "batch": 2,
         "batches": 20_000,
         "workers": 2,
         "queues": [10, 400],

@@ -115,8 +115,8 @@ def test_the_indexing_benchmark_finds_all_boxes_and_pictures(module, monkeypatch
 def test_the_memory_benchmark_reads_every_batch(module):
     benchmark = module("loader_memory").BENCHMARK
     facts = facts_of(benchmark, "ours")
-    assert (facts["batches"], facts["count"]) == (30, 120)
-    assert facts["queue"] == f"3 x {4 * (96 * 128 * 3 + 8 + 8 * 20) / 2**20:.3f} MB"
+    assert (facts["batches"], facts["count"]) == (30, 60)
+    assert facts["queue"] == f"3 x {2 * (96 * 128 * 3 + 8 + 8 * 20) / 2**20:.3f} MB"
 
 
 def test_our_coco_numbers_are_those_of_pycocotools(module):

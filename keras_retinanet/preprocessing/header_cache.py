@@ -40,6 +40,8 @@ class HeaderCache:
         self.names = [path[len(self.prefix) :] for path in paths]
         self.folder = Path(self.prefix or ".").absolute()
         self.places = _places(self.folder, NAMES[bool(exif)])
+        if not self.prefix and any(map(os.path.isabs, paths)):
+            self.places = []  # some here, some anywhere: there is no folder of theirs
         self.now = time.time_ns()
         self.stamps = np.array([_stamp(path) for path in paths], np.int64)
         self._kept = self._load()

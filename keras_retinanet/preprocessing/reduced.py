@@ -97,8 +97,9 @@ class ReducedPictures(Pictures):
         policy = self.transform_generator
         plain = policy is None or type(policy) is Augmentation
         reads_files = self._is_ours("load_image", DatasetHooks) and self.image_sizes is not None
-        plain = plain and self.augment is None and self.channels is None
-        if self.no_resize or not plain or not reads_files:
+        # pictures of other channels, and a user's own function, want what is in the file
+        special = getattr(self, "channels", None) or getattr(self, "augment", None)
+        if self.no_resize or special or not plain or not reads_files:
             return None
         if not all(self._is_ours(name, type(self)) for name in _HOOKS):
             return None
