@@ -14,6 +14,7 @@ import numpy as np
 from keras_retinanet.utils.image import ImageError
 
 _NOTHING = np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32)
+SHOWN_SCORE = 0.3  # pictures with all that counts, from 0.05 on, cannot be read
 IMAGES_AHEAD = 2  # read while the detector works: one would do, two smooth uneven sizes
 
 
@@ -44,7 +45,8 @@ def detect_dataset(
             labels [1, D], padded with -1.
         score_threshold: only scores above it are kept.
         max_detections: how many of an image are kept, over all classes; None for all.
-        save_path: a folder for pictures `<index>.png` with truths and detections, or None.
+        save_path: a folder for pictures `<index>.png` with truths and the detections that score
+            above 0.3, or None.
 
     A picture that cannot be read has no detections where the generator has `skip_broken`.
 
@@ -175,6 +177,11 @@ def _save_picture(path, raw_image, generator, index, found):
     names = generator.label_to_name
     draw_annotations(image, generator.load_annotations(index), label_to_name=names)
     draw_detections(
-        image, found.boxes, found.scores, found.labels, label_to_name=names, score_threshold=-1
+        image,
+        found.boxes,
+        found.scores,
+        found.labels,
+        label_to_name=names,
+        score_threshold=SHOWN_SCORE,
     )
     Image.fromarray(np.ascontiguousarray(image[..., ::-1])).save(path)

@@ -82,7 +82,8 @@ def test_save_path_gets_a_picture_of_each_image_with_its_boxes(tmp_path):
     image_module = pytest.importorskip("PIL.Image")
     folder = tmp_path / "new" / "pictures"
     generator = FakeGenerator([truths(), truths((0, 5, 8, 35, 28))], {0: "cat"})
-    found = [detections(), detections((0, 0.9, 15, 14, 45, 36))]
+    # the second scores too low to be drawn
+    found = [detections(), detections((0, 0.9, 15, 14, 45, 36), (0, 0.2, 50, 2, 57, 38))]
     results, _ = detect_dataset(generator, FakeDetector(found), save_path=folder)
     assert sorted(path.name for path in folder.iterdir()) == ["0.png", "1.png"]
     plain = np.asarray(image_module.open(folder / "0.png"))
@@ -90,8 +91,8 @@ def test_save_path_gets_a_picture_of_each_image_with_its_boxes(tmp_path):
     drawn = np.asarray(image_module.open(folder / "1.png"))
     assert (drawn[20, 5] == (0, 255, 0)).all()  # the left side of the true box is green
     assert (drawn[30, 45] != 1).any()  # the right side of the detected box
-    assert (drawn[20, 55] == 1).all()  # outside both
-    assert results[1].boxes.tolist() == [[15, 14, 45, 36]]
+    assert (drawn[5:36, 50:58] == 1).all()  # outside both
+    assert results[1].boxes.tolist() == [[15, 14, 45, 36], [50, 2, 57, 38]]
 
 
 def test_save_path_that_cannot_be_made_is_named_before_any_detection(tmp_path):

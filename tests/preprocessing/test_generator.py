@@ -276,15 +276,18 @@ def test_overridden_hooks_of_1_0_take_part(old_style):
     assert calls == [1]
 
 
-def test_batch_1_never_shares_a_size_with_batch_0_on_tensorflow(old_style):
-    generator = old_style([SQUARE] * 3, shuffle_groups=False)
+@pytest.mark.parametrize(
+    ("side", "grown"), [(64, 96), (60, 61)], ids=["whole cells stay whole", "a pixel more"]
+)
+def test_batch_1_never_shares_a_size_with_batch_0_on_tensorflow(old_style, side, grown):
+    generator = old_style([(side, side)] * 3, shuffle_groups=False)
     shapes = [[value.shape for value in (inputs, *targets)] for inputs, targets in generator]
     if keras.backend.backend() != "tensorflow":
         assert shapes[0] == shapes[1]
         return
     assert shapes[0] == shapes[2]
-    assert shapes[0][0] == (1, 64, 64, 3)
-    assert shapes[1][0] == (1, 65, 65, 3)
+    assert shapes[0][0] == (1, side, side, 3)
+    assert shapes[1][0] == (1, grown, grown, 3)
     assert shapes[0][1][1] != shapes[1][1][1]
 
 
