@@ -91,7 +91,7 @@ def test_save_path_gets_a_picture_of_each_image_with_its_boxes(tmp_path):
     drawn = np.asarray(image_module.open(folder / "1.png"))
     assert (drawn[20, 5] == (0, 255, 0)).all()  # the left side of the true box is green
     assert (drawn[30, 45] != 1).any()  # the right side of the detected box
-    assert (drawn[5:36, 50:58] == 1).all()  # outside both
+    assert (drawn[20:36, 50:58] == 1).all()  # outside both
     assert results[1].boxes.tolist() == [[15, 14, 45, 36], [50, 2, 57, 38]]
 
 
