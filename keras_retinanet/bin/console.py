@@ -18,6 +18,15 @@ from pathlib import Path
 
 PACKAGE = str(Path(__file__).resolve().parents[1])
 BAD_INPUT, INTERRUPTED = 2, 130
+# What other programs call our options; they are not taken, but the message names ours.
+ALIASES = {
+    "--learning-rate": "--lr",
+    "--batch": "--batch-size",
+    "--img-size": "--image-min-side",
+    "--pretrained": "--imagenet-weights",
+    "--resume": "--snapshot",
+    "--output": "--snapshot-path",
+}
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -77,7 +86,10 @@ class Parser(argparse.ArgumentParser):
         return parsed
 
     def _refuse(self, word):
-        near = difflib.get_close_matches(word.split("=")[0], self.known_options(), n=3)
+        known = self.known_options()
+        near = difflib.get_close_matches(word.split("=")[0], [*known, *ALIASES], n=3)
+        near = list(dict.fromkeys(ALIASES.get(name, name) for name in near))
+        near = [name for name in near if name in known]
         hint = f"; did you mean {', '.join(near)}" if near and word.startswith("-") else ""
         self.error(f"unrecognised argument {word!r}{hint}")
 
@@ -193,6 +205,7 @@ def _notice_format(prog, otherwise):
 
 def run(main, prog):
     """Run a command and return its exit code."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # our own line says what is broken
     usual = warnings.formatwarning
     warnings.formatwarning = _notice_format(prog, usual)
     try:

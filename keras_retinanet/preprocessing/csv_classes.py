@@ -1,5 +1,7 @@
 """The parser of class files of rows `name,id`."""
 
+import warnings
+
 from keras_retinanet.preprocessing.csv_text import (
     _parse,
     csv_rows,
@@ -8,7 +10,7 @@ from keras_retinanet.preprocessing.csv_text import (
     read_text,
     shown,
 )
-from keras_retinanet.preprocessing.samples import AnnotationError
+from keras_retinanet.preprocessing.samples import AnnotationError, AnnotationWarning
 
 CLASS_FORMAT = "'class_name,class_id'"
 MAX_CLASS_ID = 65535  # the network gets an output for every id up to the largest
@@ -17,21 +19,30 @@ CLASS_COLUMNS = ({"class", "class_name", "name", "label"}, {"id", "class_id", "l
 
 def read_classes(path):
     """Return {name: id} of a class file, or raise AnnotationError."""
+    notices = []
     with located(path):
-        classes = _read_classes(csv_rows(read_text(path)))
+        classes = _read_classes(csv_rows(read_text(path)), notices.append)
         if not classes:
             raise AnnotationError(
                 "line 1: there are no classes. Write one 'class_name,class_id' a line"
             )
+    for notice in notices:
+        warnings.warn(f"{path}: {notice}", AnnotationWarning, stacklevel=3)
     return classes
 
 
-def _read_classes(reader):
-    """Return {name: id} of a csv reader; errors start with the line."""
+def _read_classes(reader, notify=lambda notice: None):
+    """Return {name: id} of a csv reader; errors start with the line.
+
+    Args:
+        reader: csv.reader.
+        notify: gets what was accepted but should be known.
+    """
     classes, lines = {}, {}
     for number, (line, row) in enumerate(numbered_rows(reader)):
         row = row[:2] if not any(row[2:]) else row  # spreadsheets append empty fields
         if number == 0 and len(row) == 2 and _is_class_header(row):
+            notify(f"line {line}: {shown(','.join(row))} is taken for a header")
             continue
         if len(row) != 2 or not row[0]:
             raise AnnotationError(

@@ -56,6 +56,15 @@ class CSVGenerator(TableGenerator):
         classes = {name: label for name, label in known.items() if label >= 0}
         super().__init__(table, classes, self.base_dir, csv_data_file, **kwargs)
 
+    def place_of(self, image_index):
+        """Return the file and line that first name a picture, as the beginning of a message."""
+        name = self.image_names[image_index]
+        with _open_for_csv(self.source) as stream:
+            for number, text in enumerate(stream, start=1):
+                if name in text:
+                    return f"{self.source}, line {number}: "
+        return ""
+
     @cached_property
     def image_data(self):
         """1.0's form of the annotations: {name: [{"x1", "y1", "x2", "y2", "class"}, …]}."""

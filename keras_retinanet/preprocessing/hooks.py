@@ -81,6 +81,10 @@ class DatasetHooks:
         height, width = self.image_size(image_index)
         return width / height
 
+    def place_of(self, image_index):
+        """Return where the annotations name a picture, as the beginning of a message, or ""."""
+        return ""
+
     def image_name(self, image_index):
         """Return what messages call a picture: its file, or its number."""
         try:

@@ -97,7 +97,9 @@ class Pictures(DatasetHooks):
             self.image_sizes, broken = check_files(paths, self.max_pixels, self.exif, header)
         if not broken:
             return
-        line = describe_broken(broken.values(), total)
+        named = list(broken.items())[:SHOWN]
+        placed = {index: self.place_of(index) + message for index, message in named}
+        line = describe_broken({**broken, **placed}.values(), total)
         if not self.skip_broken or len(broken) == total:
             raise ImageError(line)
         warnings.warn(

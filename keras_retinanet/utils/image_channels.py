@@ -55,7 +55,8 @@ def check_image_channels(path, channels, max_pixels=DEFAULT_MAX_PIXELS, exif=Tru
     if height * width > max_pixels:
         raise ImageError(
             f"{path}: {width} x {height} is {width * height} pixels, over the limit of "
-            f"{max_pixels}. Make the picture smaller or, if you trust it, raise the limit."
+            f"{max_pixels}. Make the picture smaller or, if you trust it, raise the limit "
+            "(--max-pixels)."
         )
     return height, width
 

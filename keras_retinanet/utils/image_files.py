@@ -104,7 +104,7 @@ def _refuse_large(path, width, height, limit):
     if height * width > limit:
         raise ImageError(
             f"{path}: {width} x {height} is {width * height} pixels, over the limit of {limit}. "
-            "Make the picture smaller or, if you trust it, raise the limit."
+            "Make the picture smaller or, if you trust it, raise the limit (--max-pixels)."
         )
 
 
@@ -234,10 +234,23 @@ def _riff_is_cut(file, size):
     return 8 + int.from_bytes(file.read(4), "little") > size + 1  # + 1: optional padding
 
 
+def _bmp_is_cut(file, size):
+    """Say whether the file is shorter than its header states; some writers state 0."""
+    file.seek(2)
+    return int.from_bytes(file.read(4), "little") > size
+
+
+def _gif_is_cut(file, size):
+    """Say whether the trailer is missing; zeros behind it are common."""
+    return not _last(file, 1024).rstrip(b"\0").endswith(b";")
+
+
 _CUT_TESTS = (
     (_JPEG_START, _jpeg_is_cut, "JPEG"),
     (b"\x89PNG", _png_is_cut, "PNG"),
     (b"RIFF", _riff_is_cut, "WebP"),
+    (b"BM", _bmp_is_cut, "BMP"),
+    (b"GIF8", _gif_is_cut, "GIF"),
 )
 
 

@@ -58,7 +58,7 @@ CASES = {
     "train: too few columns": (train, "csv {b}/columns.csv {d}/classes.csv", "line 1"),
     "train: an unknown class": (train, "csv {b}/unknown.csv {d}/classes.csv", "'dragon'"),
     "train: a class named twice": (train, "csv {d}/train.csv {b}/same.csv", "'cat'"),
-    "train: a missing picture": (train, "csv {b}/missing.csv {d}/classes.csv", "nothing.png"),
+    "train: a missing picture": (train, "csv {b}/missing.csv {d}/classes.csv", "csv, line 1: "),
     "train: a picture that is text": (train, "csv {b}/text.csv {d}/classes.csv", "text.png"),
     "train: half a picture": (train, "csv {b}/cut.csv {d}/classes.csv", "cut.png"),
     "train: a picture above the limit": (

@@ -180,6 +180,11 @@ REFUSED = {
         [*CSV[train], "--bach-size", "2"],
         "unrecognised argument '--bach-size'; did you mean --batch-size",
     ),
+    "another program's option": (
+        train,
+        [*CSV[train], "--learning-rate", "1"],
+        "unrecognised argument '--learning-rate'; did you mean --lr",
+    ),
     "an unknown option of conversion": (
         convert_model,
         ["a.keras", "b.keras", "--no-nsm"],

@@ -252,13 +252,13 @@ BROKEN = {
         "csv",
         {"pictures/a.png": png(100_000, 100_000)},
         ": 100000 x 100000 is 10000000000 pixels, over the limit of 178956970. Make the "
-        "picture smaller or, if you trust it, raise the limit.",
+        "picture smaller or, if you trust it, raise the limit (--max-pixels).",
     ),
     "picture: a PNG of the largest sides": (
         "yolo",
         {"images/val/a.png": png(2**31 - 1, 2**31 - 1)},
         ": 2147483647 x 2147483647 is 4611686014132420609 pixels, over the limit of "
-        "178956970. Make the picture smaller or, if you trust it, raise the limit.",
+        "178956970. Make the picture smaller or, if you trust it, raise the limit (--max-pixels).",
     ),
     "picture: a PNG of no width": (
         "kitti",
@@ -271,19 +271,19 @@ BROKEN = {
         "csv",
         {"pictures/a.png": gif(65535, 65535)},
         ": 65535 x 65535 is 4294836225 pixels, over the limit of 178956970. Make the "
-        "picture smaller or, if you trust it, raise the limit.",
+        "picture smaller or, if you trust it, raise the limit (--max-pixels).",
     ),
     "picture: a BMP of 10 gigapixels": (
         "csv",
         {"pictures/a.png": bmp(100_000, 100_000)},
         ": 100000 x 100000 is 10000000000 pixels, over the limit of 178956970. Make the "
-        "picture smaller or, if you trust it, raise the limit.",
+        "picture smaller or, if you trust it, raise the limit (--max-pixels).",
     ),
     "picture: a TIFF of 10 gigapixels": (
         "csv",
         {"pictures/a.png": tiff(100_000, 100_000)},
         ": 100000 x 100000 is 10000000000 pixels, over the limit of 178956970. Make the "
-        "picture smaller or, if you trust it, raise the limit.",
+        "picture smaller or, if you trust it, raise the limit (--max-pixels).",
     ),
     "picture: a PNG whose text unpacks to 64 MB": (
         "csv",

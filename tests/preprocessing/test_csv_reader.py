@@ -181,7 +181,6 @@ CLASS_FILES = {
     "bom, crlf, blank lines": (b"\xef\xbb\xbfcat,0\r\n\r\ndog,1\r\n\r\n", {"cat": 0, "dog": 1}),
     "spaces and quotes": (' "big cat" , 0 \n', {"big cat": 0}),
     "gaps": ("cat,7\ndog,2\n", {"cat": 7, "dog": 2}),
-    "header": ("name,id\ncat,0\n", {"cat": 0}),
     "empty fields at the end": ("cat,0,,\n", {"cat": 0}),
 }
 
@@ -189,6 +188,12 @@ CLASS_FILES = {
 @pytest.mark.parametrize(("content", "expected"), CLASS_FILES.values(), ids=CLASS_FILES)
 def test_classes_are_accepted(tmp_path, content, expected):
     assert read_classes(write(tmp_path, content)) == expected
+
+
+def test_a_header_of_a_class_file_is_taken_with_a_notice(tmp_path):
+    path = write(tmp_path, "name,id\ncat,0\n")
+    with pytest.warns(AnnotationWarning, match="line 1: 'name,id' is taken for a header"):
+        assert read_classes(path) == {"cat": 0}
 
 
 REFUSED_CLASSES = {

@@ -167,7 +167,7 @@ def test_what_is_no_picture_file_is_refused_with_its_reason(tmp_path, call):
     assert "cannot be opened" in fault("a\0b", call)
 
 
-@pytest.mark.parametrize("extension", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("extension", ["jpg", "png", "webp", "bmp", "gif"])
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.999])
 @pytest.mark.parametrize("call", [check_image, read_image_bgr])
 def test_a_picture_that_is_cut_off_is_refused(tmp_path, extension, share, call):
