@@ -17,6 +17,7 @@ import keras
 from keras_retinanet.models.snapshot import MEMBER, facts_of, profile_of, written_aside
 from keras_retinanet.utils.image import preprocessing_constants
 
+BYTES_OF_A_WEIGHT = 4  # float32, under every dtype policy
 SPACE_BESIDE_WEIGHTS = 2_000_000  # bytes; configuration, names and HDF5's own tables
 OUTPUTS = ("boxes", "scores", "labels")
 
@@ -55,7 +56,7 @@ def save_h5(model, path, profile=None):
 
 def check_space(path, model):
     """Raise OSError unless there is room for a file of the model's weights at `path`."""
-    weights = sum(variable.value.nbytes for variable in model.variables)
+    weights = BYTES_OF_A_WEIGHT * model.count_params()
     needed = weights + max(weights // 10, SPACE_BESIDE_WEIGHTS)
     if shutil.disk_usage(Path(path).parent).free < needed:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
