@@ -41,7 +41,7 @@ RANKS = {
     "bin": 6,
 }
 # Modules that only keep an old name, and the one loader that meets foreign files.
-OLD_NAMES = {"utils.eval", "utils.coco_eval", "backend", "backend.backend"}
+OLD_NAMES = {"utils.eval", "utils.coco_eval", "backend", "backend.backend", "layers._misc"}
 EXCEPTIONS = {("models.loading", "weights.fizyr")}
 
 # Who may name what; "…/" stands for a whole folder.

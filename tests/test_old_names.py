@@ -64,6 +64,12 @@ NAMES = {
         "FilterDetections": "nms class_specific_filter nms_threshold score_threshold "
         "max_detections parallel_iterations",
     },
+    "layers._misc": {
+        "Anchors": None,
+        "UpsampleLike": None,
+        "RegressBoxes": None,
+        "ClipBoxes": None,
+    },
     "layers.filter_detections": {
         "FilterDetections": None,
         "filter_detections": "boxes classification other class_specific_filter nms "

@@ -6,7 +6,9 @@ traceback; RETINANET_TRACEBACK=1 shows it for bad input, too.
 
 import argparse
 import difflib
+import errno
 import importlib
+import math
 import os
 import sys
 import tempfile
@@ -106,12 +108,12 @@ def number(kind, low=None, high=None, above=None):
         except ValueError:
             wanted = "a whole number" if kind is int else "a number"
             raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}") from None
-        bad = value != value or (low is not None and value < low)
+        bad = not math.isfinite(value) or (low is not None and value < low)
         bad = bad or (high is not None and value > high) or (above is not None and value <= above)
         if bad:
             bounds = [f"at least {low}"] if low is not None else []
             bounds += [f"more than {above}"] if above is not None else []
-            bounds += [f"at most {high}"] if high is not None else []
+            bounds += [f"at most {high}"] if high is not None else ["finite"]
             raise argparse.ArgumentTypeError(f"{text} must be {' and '.join(bounds)}")
         return value
 
@@ -134,7 +136,9 @@ def is_bad_input(error):
 def one_line(error):
     """Return the message of `error` on one line."""
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return f"{what}. Make room, or name a folder on another disk" if full else what
     return " ".join(str(error).split())
 
 

@@ -96,7 +96,6 @@ def parse_args(args=None):
 def create_generator(args, profile):
     """Return the dataset, its pictures made as `profile` and the options say."""
     from argparse import Namespace
-    from dataclasses import replace
     from functools import partial
 
     from keras_retinanet.utils.image import preprocess_image
@@ -114,7 +113,7 @@ def create_generator(args, profile):
         **generator_options(args, smaller, larger),
     }
     args = Namespace(**vars(args))
-    settle_tiles(args, replace(profile, tile=None) if given else profile)
+    settle_tiles(args, profile)
     no_resize = args.no_resize or not (profile.resize or given)
     generator = make_generator(args, "evaluate", no_resize=no_resize, **options)
     if args.tile:

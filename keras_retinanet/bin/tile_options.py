@@ -31,8 +31,13 @@ def check_tiles(args):
 
 
 def settle_tiles(args, profile):
-    """Fill in what the options leave open from `profile`; tiles are not resized."""
-    args.tile = profile.tile if args.tile is None else args.tile or None
+    """Fill in what the options leave open from `profile`; tiles are not resized.
+
+    Sides on the command line ask for whole pictures, resized.
+    """
+    if args.tile is None and not (args.image_min_side or args.image_max_side):
+        args.tile = profile.tile
+    args.tile = args.tile or None
     if args.tile_overlap is None:
         args.tile_overlap = profile.tile_overlap
     args.no_resize = args.no_resize or bool(args.tile)

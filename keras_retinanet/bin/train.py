@@ -8,17 +8,18 @@ from pathlib import Path
 
 from keras_retinanet.bin import train_network
 from keras_retinanet.bin.console import import_keras, run
-from keras_retinanet.bin.datasets import class_names, make_generator
+from keras_retinanet.bin.datasets import class_names, make_generator, some_names
+from keras_retinanet.bin.output_files import check_new_folder
 from keras_retinanet.bin.picture_options import augmentation_options
 from keras_retinanet.bin.tile_options import tiled
 from keras_retinanet.bin.train_callbacks import (
-    close_history,
     create_callbacks,
     report,
     report_snapshots,
 )
 from keras_retinanet.bin.train_old_names import create_models, makedirs, model_with_weights
 from keras_retinanet.bin.train_options import PROG, RATE_AT_BATCH_8, check_args, parse_args
+from keras_retinanet.bin.train_resume import load_optimizer, training_facts
 
 __all__ = [
     "check_args",
@@ -105,19 +106,13 @@ def make_optimizer(args, start, steps):
 
 def make_training_model(args, start, steps):
     """Return the compiled training model, its optimizer restored where a snapshot has its state."""
-    from keras_retinanet.callbacks.snapshots import state_path
-    from keras_retinanet.models.optimizer import load_state
     from keras_retinanet.models.training import TrainingModel
 
     model = TrainingModel(start.network, args.classification_loss)
     optimizer = make_optimizer(args, start, steps)
     optimizer.build(model.trainable_variables)
     if args.snapshot:
-        state = state_path(args.snapshot)
-        if state.is_file():
-            load_state(optimizer, state)
-        else:
-            report(f"{state}: not there, so the optimizer starts afresh")
+        load_optimizer(optimizer, args, start.facts, report)
     model.compile(optimizer=optimizer, jit_compile="auto")
     return model
 
@@ -146,8 +141,10 @@ def fit(args, model, start, generators, callbacks, steps):
             verbose=0,
             **options,
         )
-        if loader.skipped:
-            report(f"{len(loader.skipped)} broken pictures were left out: {loader.skipped[:3]}")
+    for part in (train, validation):
+        if part is not None and part.skipped:
+            names = some_names(part.skipped, most=3)
+            report(f"{len(part.skipped)} broken pictures were left out: {names}")
     return history
 
 
@@ -158,7 +155,7 @@ def prepare(args):
 
         setup_gpu(args.gpu)
     keras = import_keras()
-    keras.config.set_dtype_policy(args.dtype)
+    keras.config.set_dtype_policy(args.dtype or "float32")  # a snapshot's layers have their own
     if args.seed is not None:
         keras.utils.set_random_seed(args.seed)
 
@@ -189,14 +186,14 @@ def train_on(args, snapshot, train, validation):
             f"so give more than {start.epoch}"
         )
     model = make_training_model(args, start, steps * args.epochs)
-    args.folder, args.pretrained = make_run_folder(args), start.pretrained
+    args.facts = {"pretrained": start.pretrained, "training": training_facts(args)}
+    args.folder = make_run_folder(args)
     describe(args, start, train, validation, steps)
     detector = Runner(convert_model(start.network))
     callbacks = create_callbacks(start.network, model, detector, validation, args)
     try:
         history = fit(args, model, start, (train, validation), callbacks, steps)
     finally:
-        close_history(callbacks)
         report_snapshots(args, callbacks)
     return history
 
@@ -206,6 +203,10 @@ def main(args=None):
     args = parse_args(args)
     for notice in args.notices:
         report(notice)
+    if args.snapshots:
+        check_new_folder(args.snapshot_path, "--snapshot-path")
+    if args.tensorboard_dir:
+        check_new_folder(args.tensorboard_dir, "--tensorboard-dir")
     prepare(args)
     from keras_retinanet.models import backbone
     from keras_retinanet.models.snapshot import profile_of
@@ -213,10 +214,11 @@ def main(args=None):
     from keras_retinanet.utils.profile import Profile
 
     snapshot = train_network.open_snapshot(args) if args.snapshot else None
-    chosen = backbone(args.backbone)  # an unknown name ends here
-    preprocessing = chosen.family.preprocessing
-    profile = Profile(backbone=args.backbone, preprocessing=preprocessing)
-    profile = profile_of(snapshot.network) if snapshot else profile
+    if snapshot:
+        profile = profile_of(snapshot.network)
+    else:
+        preprocessing = backbone(args.backbone).family.preprocessing  # an unknown name ends here
+        profile = Profile(backbone=args.backbone, preprocessing=preprocessing)
     train_network.settle_pictures(args, profile)
     train, validation = create_generators(
         args, partial(preprocess_image, mode=profile.preprocessing)

@@ -1,5 +1,6 @@
 """What happens after each epoch of retinanet-train, and what is said about it."""
 
+import math
 import sys
 
 
@@ -22,11 +23,14 @@ def create_callbacks(model, training_model, prediction_model, validation_generat
     import keras
 
     from keras_retinanet.callbacks import Evaluate, RedirectModel
+    from keras_retinanet.callbacks.history import History
     from keras_retinanet.callbacks.progress import Progress, moving_line
-    from keras_retinanet.callbacks.snapshots import Snapshots
+    from keras_retinanet.callbacks.snapshots import KeepBest, KeepLast
 
     made, board = [], None
     folder = getattr(args, "folder", None)
+    if folder is not None:
+        made.append(KeepLast(model, folder, extra=args.facts))
     if args.tensorboard_dir:
         board = keras.callbacks.TensorBoard(
             args.tensorboard_dir, update_freq=args.tensorboard_freq, write_graph=False
@@ -41,8 +45,8 @@ def create_callbacks(model, training_model, prediction_model, validation_generat
         )
         made.append(RedirectModel(evaluate, prediction_model))
     if folder is not None:
-        made.append(Snapshots(model, folder, extra={"pretrained": args.pretrained}))
-        made.append(keras.callbacks.CSVLogger(str(folder / "history.csv")))
+        made.append(KeepBest(model, folder, extra=args.facts))
+        made.append(History(folder / "history.csv"))
     made += _rate_and_stop(args)
     made += [board] if board else []
     return [*made, Progress(args.batch_size, report, moving_line())]
@@ -63,21 +67,15 @@ def _rate_and_stop(args):
 
 def report_snapshots(args, callbacks):
     """Say what is kept, and how to go on where the run was cut short."""
-    from keras_retinanet.callbacks.snapshots import BEST, LAST, Snapshots
+    from keras_retinanet.callbacks.snapshots import KeepBest, KeepLast
 
-    kept = next((item for item in callbacks if isinstance(item, Snapshots)), None)
-    if kept is None or not kept.written:
+    last = next((item for item in callbacks if isinstance(item, KeepLast)), None)
+    best = next((item for item in callbacks if isinstance(item, KeepBest)), None)
+    if last is None or not last.written:
         return
-    value, epoch = kept.best
-    report(f"best: epoch {epoch}, {kept.monitored} {abs(value):.4f}, {args.folder / BEST}")
-    if kept.written < args.epochs:
-        report(f"epoch {kept.written} is kept; go on with --snapshot {args.folder / LAST}")
-
-
-def close_history(callbacks):
-    """Close history.csv, which Keras leaves open when training is cut short."""
-    import keras
-
-    for item in callbacks:
-        if isinstance(item, keras.callbacks.CSVLogger):
-            item.on_train_end()
+    if best.best is not None:
+        value, epoch = best.best
+        shown = f"{abs(value):.4f}" if math.isfinite(value) else "nan: the training diverged"
+        report(f"best: epoch {epoch}, {best.monitored} {shown}, {best.path}")
+    if last.written < args.epochs:
+        report(f"epoch {last.written} is kept; go on with --snapshot {last.path}")

@@ -1,9 +1,10 @@
 """The network that a training run starts from: new, with some weights, or a snapshot."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from keras_retinanet.bin.datasets import some_names
 from keras_retinanet.bin.tile_options import settle_tiles
+from keras_retinanet.bin.train_resume import check_network_options, settle_training
 
 
 @dataclass
@@ -14,11 +15,13 @@ class Start:
         network: with its profile.
         epoch: epochs that are done.
         pretrained: whether the backbone has trained weights.
+        facts: of the snapshot, {} for a new network.
     """
 
     network: object
     epoch: int = 0
     pretrained: bool = True
+    facts: dict = field(default_factory=dict)
 
 
 def network_options(args):
@@ -28,8 +31,9 @@ def network_options(args):
     options = {"prior_probability": args.prior_probability}
     if args.config:
         config = configuration.read_config_file(args.config)
-        options |= configuration.parse_network(config)
-        options |= configuration.parse_grid(config, args.config)
+        with configuration.named(args.config):
+            options |= configuration.parse_network(config)
+            options |= configuration.parse_grid(config, args.config)
     for name in ("pyramid_features", "head_features", "head_layers"):
         if getattr(args, name) is not None:
             options[name] = getattr(args, name)
@@ -58,36 +62,49 @@ def new_network(args, classes, report):
     """Return the Start of a new network with the weights that `args` name."""
     from keras_retinanet.models import backbone
     from keras_retinanet.models.by_name import load_by_name
-    from keras_retinanet.models.retinanet import backbone_layers
-    from keras_retinanet.utils.model import freeze, freeze_batch_norm
+    from keras_retinanet.utils import config as configuration
+    from keras_retinanet.utils.model import freeze_batch_norm
 
     chosen = backbone(args.backbone)
     file = args.backbone_weights
     if not file and not args.weights and args.imagenet_weights:
         file = chosen.download_imagenet()
-    network = chosen.retinanet(len(classes), backbone_weights=file, **network_options(args))
+    options = network_options(args)
+    with configuration.named(args.config):
+        network = chosen.retinanet(len(classes), backbone_weights=file, **options)
     if args.weights:
         for line in load_by_name(network, args.weights).lines():
             report(f"{args.weights}: {line}")
         freeze_batch_norm(network)
     if args.freeze_backbone:
-        freeze(backbone_layers(network))
+        _freeze_backbone(network)
     return Start(_with_dataset(network, args, classes), pretrained=bool(file or args.weights))
 
 
+def _freeze_backbone(network):
+    from keras_retinanet.models.retinanet import backbone_layers
+
+    for layer in backbone_layers(network):
+        layer.trainable = False
+
+
 def open_snapshot(args):
-    """Return the Start of the network of --snapshot, its classes not yet compared."""
+    """Return the Start of the network of --snapshot, its classes not yet compared.
+
+    What the command line leaves open of how to train is taken from the snapshot.
+    """
     from keras_retinanet.models import load_model
-    from keras_retinanet.models.retinanet import backbone_layers, network_of
-    from keras_retinanet.models.snapshot import read_facts
-    from keras_retinanet.utils.model import freeze
+    from keras_retinanet.models.retinanet import network_of
+    from keras_retinanet.models.snapshot import profile_of, read_facts
 
     network = network_of(load_model(args.snapshot))
     if args.freeze_backbone:
-        freeze(backbone_layers(network))
+        _freeze_backbone(network)
     facts = read_facts(args.snapshot) if args.snapshot.endswith(".keras") else {}
+    settle_training(args, facts)
+    check_network_options(args, profile_of(network))
     epoch, pretrained = int(facts.get("epoch", 0)), bool(facts.get("pretrained", True))
-    return Start(network, epoch, pretrained)
+    return Start(network, epoch, pretrained, facts)
 
 
 def settle_pictures(args, profile):

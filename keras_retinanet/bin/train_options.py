@@ -10,6 +10,7 @@ import re
 from keras_retinanet.bin.console import Parser, add_everywhere, number
 from keras_retinanet.bin.datasets import add_datasets
 from keras_retinanet.bin.picture_options import (
+    MAX_PIXELS,
     add_augmentation,
     add_channels,
     settle_augmentation,
@@ -20,8 +21,24 @@ PROG = "retinanet-train"
 DTYPES = ("float32", "mixed_bfloat16", "mixed_float16")
 LOSSES = ("focal", "cross-entropy", "balanced-cross-entropy", "focal-star", "ohem")
 RATE_AT_BATCH_8 = 1e-3
-BACKBONE_RATE = 0.1
 MOSAIC_OFF = 0.1  # share of the epochs, the last ones
+# How a run trains unless the command line or the snapshot that it goes on from says so.
+NEW_RUN = {
+    "optimizer": "adam",
+    "lr_schedule": "cosine",
+    "backbone_rate": 0.1,
+    "optimizer_clipnorm": 1.0,
+    "classification_loss": "focal",
+    "dtype": "float32",
+}
+# What shapes a new network; None leaves it to --config, then to models.retinanet.
+NEW_NETWORK = {
+    "backbone": "resnet50",
+    "pyramid_features": None,
+    "head_features": None,
+    "head_layers": None,
+}
+PRIOR = 0.01
 GONE = {
     "multi_gpu": "--multi-gpu is gone: its Keras function is; choose one device with --gpu",
     "multi_gpu_force": "--multi-gpu-force is gone with --multi-gpu",
@@ -38,35 +55,28 @@ def _add_start(parser):
     start.add_argument("--snapshot", help="go on from this snapshot, optimizer and epoch included")
     start.add_argument(
         "--imagenet-weights",
-        action="store_true",
-        default=True,
-        help="start the backbone from ImageNet weights, fetched on first use",
+        action="store_const",
+        const=True,
+        help="start the backbone from ImageNet weights, fetched on first use (yes)",
     )
     start.add_argument("--weights", help="start from a model file, by layer name")
     start.add_argument("--backbone-weights", help="start the backbone alone from this file")
-    start.add_argument(
-        "--no-weights",
-        dest="imagenet_weights",
-        action="store_false",
-        default=True,
-        help="start from random weights",
-    )
+    start.add_argument("--no-weights", action="store_true", help="start from random weights")
 
 
 def _add_network(parser):
-    parser.add_argument("--backbone", default="resnet50", help="name, such as mobilenetv2_1.0")
+    parser.add_argument("--backbone", help="name, such as mobilenetv2_1.0 (resnet50)")
     parser.add_argument("--freeze-backbone", action="store_true", help="train pyramid and heads")
     parser.add_argument("--config", help=".ini file: anchors, pyramid levels, network sizes")
     whole = number(int, low=1)
     parser.add_argument("--pyramid-features", type=whole, help="channels of the pyramid (256)")
     parser.add_argument("--head-features", type=whole, help="channels of the heads (256)")
     parser.add_argument("--head-layers", type=number(int, low=0), help="depth of the heads (4)")
-    parser.add_argument("--classification-loss", choices=LOSSES, default="focal", help="method")
+    parser.add_argument("--classification-loss", choices=LOSSES, help="method (focal)")
     parser.add_argument(
         "--prior-probability",
         type=number(float, above=0, high=0.999),
-        default=0.01,
-        help="first score of every anchor; 0.5 for no prior",
+        help="first score of every anchor; 0.5 for no prior (0.01)",
     )
 
 
@@ -82,7 +92,9 @@ def _add_optimization(parser):
         type=number(float, above=0),
         help=f"learning rate; {RATE_AT_BATCH_8} * sqrt(batch size / 8)",
     )
-    parser.add_argument("--optimizer", choices=("adam", "adamw", "sgd"), default="adam", help="-")
+    parser.add_argument(
+        "--optimizer", choices=("adam", "adamw", "sgd"), help="sgd has momentum 0.9 (adam)"
+    )
     parser.add_argument(
         "--lr-schedule",
         choices=("cosine", "constant", "plateau"),
@@ -91,21 +103,19 @@ def _add_optimization(parser):
     parser.add_argument(
         "--backbone-rate",
         type=number(float, above=0),
-        default=BACKBONE_RATE,
-        help="factor on the learning rate of a pretrained backbone",
+        help="factor on the learning rate of a pretrained backbone (0.1)",
     )
     parser.add_argument(
         "--optimizer-clipnorm",
         type=number(float, low=0),
-        default=1.0,
-        help="largest norm of each variable's gradient; 0 for none",
+        help="largest norm of each variable's gradient; 0 for none (1.0)",
     )
     parser.add_argument("--reduce-lr-patience", type=number(int, low=0), help="epochs (2)")
     parser.add_argument(
         "--reduce-lr-factor", type=number(float, above=0, high=0.999), help="factor (0.1)"
     )
     parser.add_argument("--early-stopping", type=number(int, low=1), help="epochs without gain")
-    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="precision")
+    parser.add_argument("--dtype", choices=DTYPES, help="precision (float32)")
     parser.add_argument("--seed", type=number(int, low=0, high=2**32 - 1), help="repeatable run")
     parser.add_argument("--gpu", help='ids of the GPUs to use, "0" or "0,1"; "cpu" for none')
 
@@ -129,7 +139,7 @@ def _add_pictures(parser):
     parser.add_argument("--ignore-exif", action="store_true", help="do not turn pictures upright")
     parser.add_argument("--skip-broken", action="store_true", help="leave broken pictures out")
     parser.add_argument(
-        "--max-pixels", type=number(int, low=1), default=178_956_970, help="refuse larger pictures"
+        "--max-pixels", type=number(int, low=1), default=MAX_PIXELS, help="refuse larger pictures"
     )
     parser.add_argument("--workers", type=number(int, low=0), default=2, help="loader threads")
     parser.add_argument(
@@ -175,10 +185,16 @@ def _contradictions(args):
     smaller, larger = args.image_min_side, args.image_max_side
     if smaller and larger and smaller > larger:
         yield f"--image-min-side {smaller} is larger than --image-max-side {larger}"
-    starts = ("snapshot", "weights", "backbone_weights")
+    if args.no_resize and (smaller or larger):
+        yield "--no-resize leaves sizes alone; take it or the --image-*-side options away"
+    starts = ("snapshot", "imagenet_weights", "weights", "backbone_weights", "no_weights")
     given = ["--" + name.replace("_", "-") for name in starts if getattr(args, name)]
     if len(given) > 1:  # argparse sees it only on one side of the dataset word
         yield f"{' and '.join(given)} exclude each other"
+    if args.freeze_backbone and args.no_weights:
+        yield "--freeze-backbone with --no-weights would keep the backbone's random weights"
+    if args.snapshot and args.prior_probability is not None:
+        yield "--prior-probability starts a new network; leave it out with --snapshot"
     if args.no_resize and args.batch_size > 1 and args.group_method != "ratio":
         yield "--no-resize with batches needs --group-method ratio, or --batch-size 1"
     plateau = args.reduce_lr_patience is not None or args.reduce_lr_factor is not None
@@ -205,10 +221,17 @@ def _contradictions(args):
         yield "--tensorboard-dir needs TensorBoard: pip install tensorboard"
 
 
+def _settle(args, defaults):
+    for name, value in defaults.items():
+        if getattr(args, name) is None:
+            setattr(args, name, value)
+
+
 def check_args(args):
     """Return `args` with what follows from them, or raise ValueError.
 
-    Adds `notices`: one line for each option that does nothing any more.
+    Adds `notices`: one line for each option that does nothing any more. With --snapshot, what
+    the snapshot decides stays None until it is read.
     """
     for problem in _contradictions(args):
         raise ValueError(problem)
@@ -218,7 +241,10 @@ def check_args(args):
     settle_augmentation(args, "flips")
     tenth = round(args.epochs * MOSAIC_OFF)
     args.mosaic_off = tenth if args.mosaic_off is None else args.mosaic_off
-    args.lr_schedule = args.lr_schedule or ("plateau" if plateau else "cosine")
+    args.lr_schedule = args.lr_schedule or ("plateau" if plateau else None)
+    args.imagenet_weights = not args.no_weights
+    if not args.snapshot:
+        _settle(args, {**NEW_RUN, **NEW_NETWORK, "prior_probability": PRIOR})
     args.reduce_lr_patience = 2 if args.reduce_lr_patience is None else args.reduce_lr_patience
     args.reduce_lr_factor = args.reduce_lr_factor or 0.1
     args.workers = max(1, args.workers)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import keras
 
-from keras_retinanet.models.optimizer import save_state
-from keras_retinanet.models.snapshot import save_snapshot
+from keras_retinanet.models.optimizer import write_state
+from keras_retinanet.models.snapshot import save_snapshot, written_aside
 
 LAST, BEST = "last.keras", "best.keras"
 
@@ -16,42 +16,71 @@ def state_path(snapshot):
     return Path(snapshot).with_suffix(".optimizer.npz")
 
 
-class Snapshots(keras.callbacks.Callback):
-    """Write last.keras after each epoch, and best.keras whenever the monitored value rises.
+class KeepLast(keras.callbacks.Callback):
+    """Write last.keras and the optimizer's state after each epoch.
+
+    Put it before whatever measures, which may fail and must not take the epoch along.
 
     Args:
         network: what to save; shares its weights with the model that trains.
         folder: of the run; exists.
-        monitor: a key of the logs that is better the larger it is; where the logs lack it,
-            the loss is taken, better the smaller.
-        extra: JSON values to store in every snapshot.
+        extra: JSON values to store in the snapshot.
 
     Attributes:
         written: the last epoch, counted from 1, whose snapshot is on disk; 0 before.
+    """
+
+    def __init__(self, network, folder, extra=None):
+        super().__init__()
+        self.network = network
+        self.path = Path(folder) / LAST
+        self.extra = dict(extra or {})
+        self.written = 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Save; a full disk leaves the previous pair, never a snapshot with another's state."""
+        _ = self.model.trainable_variables  # JAX: bring the weights back from the epoch's state
+        optimizer = self.model.optimizer
+        extra = self.extra | _facts(epoch, logs) | {"iterations": int(optimizer.iterations)}
+        with written_aside(state_path(self.path)) as state:
+            write_state(optimizer, state)
+            save_snapshot(self.network, self.path, extra=extra)
+        self.written = epoch + 1
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Write best.keras whenever the monitored value rises.
+
+    Args:
+        network, folder, extra: as of `KeepLast`.
+        monitor: a key of the logs that is better the larger it is; where the logs lack it,
+            the loss is taken, better the smaller. nan is worse than any number.
+
+    Attributes:
         best: (value, epoch) of best.keras, None before.
+        monitored: the key whose value that is; the value is negated for the loss.
     """
 
     def __init__(self, network, folder, monitor="mAP", extra=None):
         super().__init__()
-        self.extra = dict(extra or {})
         self.network = network
-        self.folder = Path(folder)
+        self.path = Path(folder) / BEST
+        self.extra = dict(extra or {})
         self.monitor = monitor
-        self.written = 0
-        self.best = None
         self.monitored = monitor
+        self.best = None
 
     def on_epoch_end(self, epoch, logs=None):
-        """Save."""
-        _ = self.model.trainable_variables  # JAX: bring the weights back from the epoch's state
+        """Save where the epoch is the best so far."""
         logs = logs or {}
         self.monitored = self.monitor if self.monitor in logs else "loss"
-        numbers = {key: float(value) for key, value in logs.items()}
-        extra = self.extra | {"epoch": epoch + 1, "logs": numbers}
-        save_snapshot(self.network, self.folder / LAST, extra=extra)
-        save_state(self.model.optimizer, state_path(self.folder / LAST))
-        self.written = epoch + 1
-        value = logs[self.monitor] if self.monitor in logs else -logs.get("loss", math.inf)
-        if self.best is None or not value <= self.best[0]:
+        value = logs.get(self.monitor, -logs.get("loss", math.inf))
+        value = -math.inf if math.isnan(value) else float(value)
+        if self.best is None or value > self.best[0]:
+            _ = self.model.trainable_variables  # as in KeepLast
             self.best = (value, epoch + 1)
-            save_snapshot(self.network, self.folder / BEST, extra=extra)
+            save_snapshot(self.network, self.path, extra=self.extra | _facts(epoch, logs))
+
+
+def _facts(epoch, logs):
+    return {"epoch": epoch + 1, "logs": {key: float(value) for key, value in (logs or {}).items()}}

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_retinanet.utils.image import ImageError
+
+_NOTHING = np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32)
 IMAGES_AHEAD = 2  # read while the detector works: one would do, two smooth uneven sizes
 
 
@@ -43,6 +46,8 @@ def detect_dataset(
         max_detections: how many of an image are kept, over all classes; None for all.
         save_path: a folder for pictures `<index>.png` with truths and detections, or None.
 
+    A picture that cannot be read has no detections where the generator has `skip_broken`.
+
     Returns:
         One `Detections` for each image, and the mean seconds of `predict_on_batch` (0.0 where
         there are no images).
@@ -61,7 +66,11 @@ def detect_dataset(
             _save_picture(folder / f"{index}.png", image, generator, index, of_picture)
         return found, mean_seconds
     detections, seconds = [], []
-    for index, (raw_image, image, scale) in enumerate(_images(generator)):
+    for index, loaded in enumerate(_images(generator)):
+        if loaded is None:
+            detections.append(_select(*_NOTHING, score_threshold, max_detections))
+            continue
+        raw_image, image, scale = loaded
         start = time.perf_counter()
         outputs = model.predict_on_batch(image[np.newaxis])
         seconds.append(time.perf_counter() - start)
@@ -95,7 +104,7 @@ def _not_a_detector(what):
 
 
 def _images(generator):
-    """Yield (original, prepared, scale) for each image, reading a few ahead in one thread."""
+    """Yield what `_load` gives for each image, reading a few ahead in one thread."""
     with ThreadPoolExecutor(max_workers=1) as reader:
         waiting = collections.deque()
         try:
@@ -111,7 +120,14 @@ def _images(generator):
 
 
 def _load(generator, index):
-    raw_image = generator.load_image(index)
+    """Return (original, prepared, scale) of an image, None for one that is left out as broken."""
+    try:
+        raw_image = generator.load_image(index)
+    except ImageError as error:
+        if not getattr(generator, "skip_broken", False):
+            raise
+        generator.leave_out({index: str(error)})
+        return None
     # A copy, because subclasses may resize or preprocess in place.
     image, scale = generator.resize_image(raw_image.copy())
     return raw_image, np.asarray(generator.preprocess_image(image)), scale

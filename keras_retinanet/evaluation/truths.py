@@ -23,9 +23,19 @@ class Truths:
     areas: np.ndarray | None = None
 
 
+NO_TRUTHS = Truths(np.zeros((0, 4)), np.zeros(0, np.int64))
+
+
 def truths_of(generator):
-    """Return one `Truths` for each image of `generator`, in its order."""
-    return [_truths_of_image(generator, index) for index in range(generator.size())]
+    """Return one `Truths` for each image of `generator`, in its order.
+
+    Images that turned out to be broken and are left out have no objects.
+    """
+    broken = getattr(generator, "broken", {})
+    return [
+        NO_TRUTHS if index in broken else _truths_of_image(generator, index)
+        for index in range(generator.size())
+    ]
 
 
 def truths_with_ignored(generator):
@@ -39,7 +49,7 @@ def truths_with_ignored(generator):
         return truths
     labels = np.array(labels_of(generator, truths), np.int64)
     return [
-        _with_crowds(truth, generator.load_ignored(index), labels)
+        truth if truth is NO_TRUTHS else _with_crowds(truth, generator.load_ignored(index), labels)
         for index, truth in enumerate(truths)
     ]
 

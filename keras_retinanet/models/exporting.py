@@ -3,6 +3,7 @@
 Nothing half-written stays behind: a file or folder is made aside and renamed.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ import keras
 from keras_retinanet.models.snapshot import MEMBER, facts_of, profile_of, written_aside
 from keras_retinanet.utils.image import preprocessing_constants
 
+SPACE_BESIDE_WEIGHTS = 2_000_000  # bytes; configuration, names and HDF5's own tables
 OUTPUTS = ("boxes", "scores", "labels")
 
 
@@ -44,10 +46,19 @@ def save_h5(model, path, profile=None):
         OSError: the file could not be written; what was there before is untouched.
     """
     facts = json.dumps(facts_of(model, profile))
+    check_space(path, model)  # HDF5's library does not survive a full disk
     with written_aside(path) as aside, _without_legacy_notice():
         model.save(aside)
         with h5py.File(aside, "a") as file:
             file.attrs[MEMBER] = facts
+
+
+def check_space(path, model):
+    """Raise OSError unless there is room for a file of the model's weights at `path`."""
+    weights = sum(variable.value.nbytes for variable in model.variables)
+    needed = weights + max(weights // 10, SPACE_BESIDE_WEIGHTS)
+    if shutil.disk_usage(Path(path).parent).free < needed:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def device_preprocess(images, mode):
@@ -88,7 +99,10 @@ def export_saved_model(detector, folder, profile=None):
         "input": "images: uint8 RGB [batch, height, width, 3], resized as the profile says",
         "outputs": "boxes: x1 y1 x2 y2 in pixels of the input; scores; labels; padded with -1",
     }
-    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder)) from error
     try:
         _write_saved_model(detector, aside, profile.preprocessing)
         (aside / MEMBER).write_text(json.dumps(facts, indent=1), encoding="utf-8")
@@ -125,4 +139,7 @@ def _write_saved_model(detector, folder, mode):
     archive = keras.export.ExportArchive()
     archive.track(detector)
     archive.add_endpoint("serving_default", serve, input_signature=[images])
-    archive.write_out(str(folder), verbose=False)
+    try:
+        archive.write_out(str(folder), verbose=False)
+    except tf.errors.OpError as error:  # TensorFlow's own writer raises no OSError
+        raise OSError(f"the SavedModel cannot be written: {error.message}") from error

@@ -13,6 +13,7 @@ from keras_retinanet.models.snapshot import (
     MEMBER,
     SnapshotError,
     attach_profile,
+    has_profile,
     read_facts,
 )
 from keras_retinanet.models.weight_files import open_h5
@@ -84,7 +85,24 @@ def load_model(filepath, backbone_name=None, anchor_params=None):
         raise SnapshotError(
             f"{path}: not a model. Name a .keras or .h5 file that retinanet-train wrote."
         )
-    profile = getattr(model, "retinanet_profile", None)
-    if profile is None:
-        attach_profile(model, replace(Profile(), backbone=backbone_name or "resnet50"))
+    if not has_profile(model):
+        attach_profile(model, guessed_profile(model, backbone_name, anchor_params))
     return model
+
+
+def guessed_profile(model, backbone_name=None, anchor_params=None):
+    """Return the profile of a model that came without: 1.0's, but for what the model tells."""
+    from keras_retinanet.models.backbones import find_family
+    from keras_retinanet.models.retinanet import feature_levels, network_of
+
+    name = backbone_name or "resnet50"
+    profile = Profile(backbone=name, preprocessing=find_family(name)[0].preprocessing)
+    levels = feature_levels(model)
+    anchors = anchor_params or profile.anchors
+    if len(levels) == len(anchors.sizes):
+        profile = replace(profile, levels=levels, anchors=anchors)
+    try:
+        classes = network_of(model).outputs[1].shape[-1]
+    except ValueError:  # neither a network nor a detector; whoever uses it says so
+        return profile
+    return replace(profile, classes=("",) * classes)

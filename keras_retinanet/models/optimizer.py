@@ -80,15 +80,35 @@ def make_optimizer(name, rate, clipnorm, slow_paths=(), slow_factor=1.0, loss_sc
     return keras.optimizers.LossScaleOptimizer(optimizer) if loss_scaling else optimizer
 
 
-def save_state(optimizer, path):
-    """Write the optimizer's variables to `path` (.npz), atomically."""
-    arrays = [keras.ops.convert_to_numpy(variable) for variable in optimizer.variables]
-    with written_aside(path) as aside, aside.open("wb") as stream:
+def _state_of(optimizer):
+    """Return the optimizer's variables less the learning rate, which is the run's own."""
+    return [v for v in optimizer.variables if not v.path.endswith("learning_rate")]
+
+
+def write_state(optimizer, path):
+    """Write the optimizer's state to the file `path` (.npz)."""
+    arrays = [keras.ops.convert_to_numpy(variable) for variable in _state_of(optimizer)]
+    with Path(path).open("wb") as stream:
         np.savez(stream, *arrays)
 
 
+def save_state(optimizer, path):
+    """Write the optimizer's state to `path` (.npz), atomically."""
+    with written_aside(path) as aside:
+        write_state(optimizer, aside)
+
+
+def steps_in_state(path):
+    """Return how many steps the optimizer of the file `path` had done; None where it is damaged."""
+    try:
+        with Path(path).open("rb") as stream, np.load(stream) as stored:
+            return int(stored["arr_0"])
+    except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile):
+        return None
+
+
 def load_state(optimizer, path):
-    """Set the variables of a built optimizer from `path`; the learning rate stays its own.
+    """Set the state of a built optimizer from `path`; the learning rate stays its own.
 
     Raises:
         SnapshotError: the file is damaged or of another optimizer or network.
@@ -99,12 +119,11 @@ def load_state(optimizer, path):
             arrays = [stored[f"arr_{index}"] for index in range(len(stored.files))]
     except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:
         raise SnapshotError(f"{path}: not an optimizer state: {error}") from error
-    variables = list(optimizer.variables)
+    variables = _state_of(optimizer)
     if [tuple(a.shape) for a in arrays] != [tuple(v.shape) for v in variables]:
         raise SnapshotError(
             f"{path}: the state of another optimizer or network; "
             "name the --optimizer of that run, or move the file away to start afresh"
         )
     for variable, array in zip(variables, arrays, strict=True):
-        if not variable.path.endswith("learning_rate"):
-            variable.assign(array)
+        variable.assign(array)

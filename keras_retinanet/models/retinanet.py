@@ -162,6 +162,9 @@ def create_pyramid_features(backbone_layers, pyramid_levels, feature_size=FEATUR
     return pyramid
 
 
+__create_pyramid_features = create_pyramid_features  # 1.0's name
+
+
 def _as_mapping(backbone_layers):
     if isinstance(backbone_layers, Mapping):
         return dict(backbone_layers)

@@ -53,6 +53,10 @@ def written_aside(path):
         os.umask(mask)
         aside.chmod(0o666 & ~mask)
         aside.replace(path)
+    except OSError as error:  # of a write to a full disk, which names no file
+        if error.filename in (None, str(aside)):
+            error.filename = str(path)
+        raise
     finally:
         aside.unlink(missing_ok=True)
 

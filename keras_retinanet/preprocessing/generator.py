@@ -36,6 +36,7 @@ from keras_retinanet.utils.anchors import anchor_targets_bbox, anchors_for_shape
 from keras_retinanet.utils.image import DEFAULT_MAX_PIXELS, TransformParameters, preprocess_image
 
 GROUP_METHODS = ("none", "random", "ratio")
+WHOLE_CELLS = 32  # pixels; the stride of C5
 RATIO_STEPS = 16  # to an octave: ratios within 4 % of each other count as equal
 
 
@@ -252,8 +253,12 @@ class Generator(Steps, keras.utils.PyDataset):
         size, unlike = self._canvas_size(images), current_batch(self.seed).unlike
         if unlike is None:
             return size
+        # sides of whole cells stay so: there backbones that round down and up agree with
+        # 1.0's formula, by which scripts made for it count the anchors
+        whole = not any(side % WHOLE_CELLS for side in (*size, *unlike))
+        step = max(self.canvas_multiple, WHOLE_CELLS if whole else 1)
         return distinct_size(
-            size, unlike, lambda size: len(self.generate_anchors((*size, 3))), self.canvas_multiple
+            size, unlike, lambda size: len(self.generate_anchors((*size, 3))), step
         )
 
     def _dense_batch(self, index):

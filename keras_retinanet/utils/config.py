@@ -18,6 +18,7 @@ Every section may be left out; keras-retinanet 1.0 knew the first two.
 """
 
 import configparser
+from contextlib import contextmanager
 from pathlib import Path
 
 from keras_retinanet.utils.anchors import DEFAULT_LEVELS, AnchorParameters
@@ -72,6 +73,17 @@ def read_config_file(config_path):
         raise ConfigError(f"{path}: not a configuration file: {reason}") from error
     _check(path, config)
     return config
+
+
+@contextmanager
+def named(path):
+    """Put the file's name, if there is a file, in front of an error about what it says."""
+    try:
+        yield
+    except ValueError as error:
+        if not path or str(path) in str(error):
+            raise
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def _numbers(config, section, key, kind):

@@ -1,0 +1,75 @@
+"""What a run takes over from the snapshot that it goes on from, and what it must not change."""
+
+from keras_retinanet.bin.train_options import NEW_NETWORK, NEW_RUN
+
+
+def training_facts(args):
+    """Return how this run trains, as JSON values to keep in its snapshots."""
+    return {name: getattr(args, name) for name in (*NEW_RUN, "lr")}
+
+
+def settle_training(args, facts):
+    """Fill in what the command line leaves open from the snapshot's facts, else from the defaults.
+
+    Args:
+        args: of `parse_args`, with --snapshot.
+        facts: of `models.snapshot.read_facts`.
+
+    Raises:
+        ValueError: --dtype differs from the network's.
+    """
+    before = facts.get("training", {})
+    if args.dtype and before and args.dtype != before["dtype"]:
+        raise ValueError(
+            f"--dtype {args.dtype}: the network of {args.snapshot} computes in {before['dtype']}. "
+            "Leave --dtype out, or start a new network by --weights"
+        )
+    args.same_optimizer = args.optimizer in (None, before.get("optimizer", args.optimizer))
+    for name, default in {**NEW_RUN, "lr": None}.items():
+        if getattr(args, name) is None:
+            setattr(args, name, before.get(name, default))
+
+
+def check_network_options(args, profile):
+    """Raise ValueError where an option that shapes a new network contradicts the snapshot's."""
+    from keras_retinanet.utils import config as configuration
+
+    given = {name: getattr(args, name) for name in NEW_NETWORK}
+    if args.config:
+        config = configuration.read_config_file(args.config)
+        grid = configuration.parse_grid(config, args.config)
+        given["anchors"] = grid["anchor_params"]
+        given["levels"] = grid["pyramid_levels"] and tuple(grid["pyramid_levels"])
+    for name, value in given.items():
+        if value is not None and value != getattr(profile, name):
+            option = (
+                f"--config {args.config}: its {name}"
+                if name in ("anchors", "levels")
+                else (f"--{name.replace('_', '-')} {value}")
+            )
+            raise ValueError(
+                f"{option} cannot change the network of {args.snapshot}, which has "
+                f"{getattr(profile, name)}. Leave it out, or start a new network by --weights"
+            )
+
+
+def load_optimizer(optimizer, args, facts, report):
+    """Restore the optimizer's state that lies beside the snapshot, where it belongs to it."""
+    from keras_retinanet.callbacks.snapshots import state_path
+    from keras_retinanet.models.optimizer import load_state, steps_in_state
+    from keras_retinanet.models.snapshot import SnapshotError
+
+    state = state_path(args.snapshot)
+    if not args.same_optimizer:
+        report(f"--optimizer {args.optimizer}: another than the snapshot's, so it starts afresh")
+    elif not state.is_file():
+        report(f"{state}: not there, so the optimizer starts afresh")
+    elif facts.get("iterations") not in (None, steps_in_state(state)):
+        report(f"{state}: of another step than the snapshot, so the optimizer starts afresh")
+    else:
+        try:
+            load_state(optimizer, state)
+        except SnapshotError:
+            if not args.freeze_backbone:
+                raise
+            report("--freeze-backbone changes what trains, so the optimizer starts afresh")
