@@ -34,6 +34,7 @@ class CocoFile:
         areas: [T] float64, square pixels: of the mask where the file has one.
         crowd: [T] bool, whether the box stands for a crowd of objects.
         strays: number of annotations left out since their picture is not in the file.
+        sizes: [pictures, 2] int64, height and width as the file states them, 0 where it does not.
     """
 
     image_ids: tuple
@@ -46,6 +47,7 @@ class CocoFile:
     areas: np.ndarray
     crowd: np.ndarray
     strays: int
+    sizes: np.ndarray = None
 
     @cached_property
     def dataset(self):
@@ -88,7 +90,11 @@ def read_coco_file(path, image_folder):
     names = _file_names(path, images, image_folder)
     kinds = _categories(path, categories)
     return CocoFile(
-        tuple(names), tuple(names.values()), kinds, *_boxes(path, annotations, names, kinds)
+        tuple(names),
+        tuple(names.values()),
+        kinds,
+        *_boxes(path, annotations, names, kinds),
+        sizes=_sizes(images),
     )
 
 
@@ -115,6 +121,16 @@ def _file_names(path, images, image_folder):
             raise AnnotationError(f"{place} repeats the id {key!r}. Give each picture its own")
         names[key] = check_name(image.get("file_name"), image_folder, f"{place}: file_name")
     return names
+
+
+def _sizes(images):
+    """Return the heights and widths [pictures, 2] that a file states; nothing else needs them."""
+    stated = [[image.get("height"), image.get("width")] for image in images]
+    sides = [
+        [side if type(side) in _NUMBERS and 0 < side < MAX_COORDINATE else 0 for side in pair]
+        for pair in stated
+    ]
+    return np.array(sides, np.float64).reshape(-1, 2).astype(np.int64)
 
 
 def _categories(path, categories):

@@ -15,7 +15,8 @@ from keras_retinanet.preprocessing.csv_reader import (
     read_samples,
 )
 from keras_retinanet.preprocessing.generator import Generator
-from keras_retinanet.preprocessing.samples import AnnotationError, AnnotationWarning
+from keras_retinanet.preprocessing.samples import AnnotationError, AnnotationWarning, Samples
+from keras_retinanet.preprocessing.table import Table
 
 __all__ = [
     "AnnotationError",
@@ -35,6 +36,7 @@ class CSVGenerator(Generator):
         csv_data_file: annotations; see `csv_reader` for what is accepted.
         csv_class_file: classes.
         base_dir: folder of the pictures; the annotation file's by default.
+        as_found: see `table.TableGenerator`.
         kwargs: options of `Generator`.
 
     Raises:
@@ -42,13 +44,18 @@ class CSVGenerator(Generator):
         ImageError: names the pictures that cannot be used.
     """
 
-    def __init__(self, csv_data_file, csv_class_file, base_dir=None, **kwargs):
+    def __init__(self, csv_data_file, csv_class_file, base_dir=None, as_found=False, **kwargs):
         self.base_dir = str(Path(csv_data_file).parent if base_dir is None else base_dir)
         self.classes = read_classes(csv_class_file)
         self.labels = {label: name for name, label in self.classes.items()}
-        self.samples = read_samples(csv_data_file, self.classes)
+        self.source, self.as_found = str(csv_data_file), as_found
+        left_out = [] if as_found else None
+        self.samples = read_samples(csv_data_file, self.classes, left_out)
+        *flat, repeated = left_out if as_found else (None,)
+        nothing = Samples.from_rows(self.samples.paths, [], [], [])
+        self.found = Table(self.samples, nothing, (), repeated, tuple(flat))
         super().__init__(**kwargs)
-        if self.image_sizes is not None:
+        if self.image_sizes is not None and not as_found:
             self._keep_boxes_inside(csv_data_file)
 
     def _keep_boxes_inside(self, source):
@@ -64,9 +71,13 @@ class CSVGenerator(Generator):
         """Forget pictures that are broken before the first batch; later ones keep their place."""
         super().leave_out(broken)
         if not hasattr(self, "groups"):
-            self.samples = self.samples.without_pictures(broken)
+            self.samples, self.found = self.samples.without_pictures(broken), None
             self.image_sizes = np.delete(self.image_sizes, list(broken), axis=0)
             self.broken = {}
+
+    def in_pixels(self, samples):
+        """Return Samples of this dataset with their boxes in pixels, as they are here."""
+        return samples
 
     @property
     def image_names(self):

@@ -18,7 +18,12 @@ from keras_retinanet.preprocessing.csv_text import (
     read_text,
     shown,
 )
-from keras_retinanet.preprocessing.samples import AnnotationError, AnnotationWarning, Samples
+from keras_retinanet.preprocessing.samples import (
+    AnnotationError,
+    AnnotationWarning,
+    FlatBox,
+    Samples,
+)
 
 CLASS_FORMAT = "'class_name,class_id'"
 ROW_FORMAT = "'img_file,x1,y1,x2,y2,class_name' or 'img_file,,,,,'"
@@ -49,28 +54,31 @@ def read_classes(path):
     return classes
 
 
-def read_samples(path, classes):
+def read_samples(path, classes, left_out=None):
     """Return the Samples of an annotation file, or raise AnnotationError.
 
     Args:
         path: the annotation file.
         classes: {name: id}.
+        left_out: see `parse_annotations`.
     """
     with located(path):
-        samples, notices = parse_annotations(csv_rows(read_text(path)), classes)
+        samples, notices = parse_annotations(csv_rows(read_text(path)), classes, left_out)
         if not samples.paths:
             raise AnnotationError(f"line 1: there are no annotations. The format is {ROW_FORMAT}")
-    for notice in notices:
+    for notice in notices if left_out is None else ():
         warnings.warn(f"{path}: {notice}", AnnotationWarning, stacklevel=3)
     return samples
 
 
-def parse_annotations(reader, classes):
+def parse_annotations(reader, classes, left_out=None):
     """Return (Samples, notices: what was accepted but should be known) of a csv reader.
 
     Args:
         reader: csv.reader, whose rows may start with a header.
         classes: {name: id}.
+        left_out: a list that gets the boxes without an area as FlatBoxes, which are refused
+            otherwise, and at the end the Samples of the repeated rows.
     """
     notices, indices, columns = [], {}, range(6)
     pictures, boxes, labels = array("q"), array("d"), array("i")
@@ -82,12 +90,21 @@ def parse_annotations(reader, classes):
         fields = _pick(line, row, columns)
         index = indices.setdefault(fields[0], len(indices))
         if any(fields[1:]):
+            box = _coordinates(line, fields[1:5])
+            if left_out is None:
+                _refuse_flat(line, box, fields[1:5])
+            label = _label(line, fields[5], classes)
+            if box[2] <= box[0] or box[3] <= box[1]:
+                left_out.append(FlatBox(index, tuple(box), label, f"line {line}"))
+                continue
             pictures.append(index)
-            boxes.extend(_box(line, fields[1:5]))
-            labels.append(_label(line, fields[5], classes))
-    samples, dropped = Samples.from_rows(indices, pictures, boxes, labels).without_duplicates()
-    if dropped:
-        notices.append(f"{dropped} duplicate rows are left out")
+            boxes.extend(box)
+            labels.append(label)
+    samples, repeated = Samples.from_rows(indices, pictures, boxes, labels).split_duplicates()
+    if len(repeated.labels):
+        notices.append(f"{len(repeated.labels)} duplicate rows are left out")
+    if left_out is not None:
+        left_out.append(repeated)
     return samples, notices
 
 
@@ -156,19 +173,22 @@ def _pick(line, row, columns):
     return fields
 
 
-def _box(line, texts):
+def _coordinates(line, texts):
     """Return x1, y1, x2, y2 of four fields."""
-    box = [
+    return [
         _parse(text, _pixels, f"line {line}: malformed {name}: {{}}")
         for name, text in zip(("x1", "y1", "x2", "y2"), texts, strict=True)
     ]
+
+
+def _refuse_flat(line, box, texts):
+    """Raise AnnotationError where a box has no area."""
     for axis, low, high in (("x", 0, 2), ("y", 1, 3)):
         if box[high] <= box[low]:
             raise AnnotationError(
                 f"line {line}: {axis}2 ({texts[high]}) must be higher than {axis}1 "
                 f"({texts[low]}). {BOX_REMEDY}"
             )
-    return box
 
 
 def _label(line, name, classes):

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -111,6 +112,11 @@ class OpenImagesGenerator(TableGenerator):
         self.ignored, _ = _without_flat(self.ignored, self.image_sizes)
         if flat:
             self.notify(f"boxes that round to no pixel at all are left out: {flat}")
+
+    def in_pixels(self, samples):
+        """Return Samples whose boxes are shares of the sides with their boxes in pixels."""
+        sides = np.asarray(self.image_sizes, float)[samples.pictures][:, [1, 0, 1, 0]]
+        return replace(samples, boxes=samples.boxes * sides)
 
     def load_annotations(self, image_index):
         """Return {"labels": [M] int32, "bboxes": [M, 4] float64, in pixels} of a picture."""

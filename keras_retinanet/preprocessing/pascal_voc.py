@@ -107,6 +107,8 @@ def add_objects(rows, picture, path, classes, skipped=()):
         raise AnnotationError(
             f"{path}: begins with <{root.tag}>, not <annotation>. Export Pascal VOC files"
         )
+    if (size := _stated_size(root)) is not None:
+        rows.declared[picture] = size
     for number, element in enumerate(root.findall("object")):
         place = f"invalid annotations file: {path}: could not parse object #{number}:"
         name = _text(element, "name", place)
@@ -120,6 +122,13 @@ def add_objects(rows, picture, path, classes, skipped=()):
         ignored = any(mark in skipped for mark in marked)
         box = _box(element, place)
         rows.add(picture, box, classes[name], ignored, f"{Path(path).name}, object #{number}")
+
+
+def _stated_size(root):
+    """Return (height, width) of an annotation; None where it states none: nothing needs it."""
+    texts = [(root.findtext(f"size/{side}") or "").strip() for side in ("height", "width")]
+    whole = all(text.isdecimal() and 0 < len(text) < 9 for text in texts)
+    return tuple(map(int, texts)) if whole else None
 
 
 def _text(element, name, place):

@@ -6,6 +6,7 @@ Boxes lie in one array for the whole dataset, not in a Python object each: a mil
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,15 @@ class AnnotationError(ValueError):
 
 class AnnotationWarning(UserWarning):
     """Annotations that were mended or left out; given once, with their number."""
+
+
+class FlatBox(NamedTuple):
+    """A box without an area, which no table holds: its picture, (x1, y1, x2, y2), where it is."""
+
+    picture: int
+    box: tuple
+    label: int
+    place: str
 
 
 @dataclass(frozen=True)
@@ -54,12 +64,17 @@ class Samples:
 
     def without_duplicates(self):
         """Return (the table with each (picture, box, label) once, the number of rows dropped)."""
+        table, repeated = self.split_duplicates()
+        return table, len(repeated.labels)
+
+    def split_duplicates(self):
+        """Return (the table with each (picture, box, label) once, the table of the other rows)."""
         rows = np.column_stack([self.pictures, self.boxes, self.labels])
         order = np.lexsort(rows.T)  # stable: of equal rows the first comes first
         repeats = (rows[order][1:] == rows[order][:-1]).all(axis=1)
         kept = np.ones(len(rows), bool)
         kept[order[1:][repeats]] = False
-        return self._rows(kept), int(repeats.sum())
+        return self._rows(kept), self._rows(~kept)
 
     def without_pictures(self, indices):
         """Return the table less the pictures of `indices`."""
