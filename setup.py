@@ -40,6 +40,7 @@ setup(
         "tensorflow>=2.21",
     ],
     extras_require={
+        "anchors": ["scipy>=1.15"],
         "tensorboard": ["tensorboard>=2.19"],
         "gpu": ["tensorflow[and-cuda]>=2.21"],
         "test": ["hypothesis", "pytest", "ruff", "setuptools>=77"],

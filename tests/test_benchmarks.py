@@ -20,6 +20,7 @@ OWN = {
     "targets": ["ours, on the device", "ours, dense as in 1.0"],
     "postprocess": ["ours", "ours, 1.0's layers"],
     "input_pipeline": ["ours"],
+    "doctor": ["examination with its page", "short look before a training", "fitted anchors"],
     "coco_eval": ["our AP", "our COCO numbers", "pycocotools"],
 }
 
@@ -79,6 +80,13 @@ def test_both_ways_to_postprocess_find_the_same_number_of_boxes(module):
 def test_the_input_benchmark_counts_pictures(module):
     benchmark = module("input_pipeline").BENCHMARK
     assert facts_of(benchmark, "ours") == {"count": 4, "canvas": "64x85"}
+
+
+def test_the_doctors_benchmark_looks_at_every_box(module):
+    benchmark = module("doctor").BENCHMARK
+    facts = [facts_of(benchmark, contender) for contender in OWN["doctor"]]
+    assert facts[0]["boxes"] == facts[1]["boxes"] > 0
+    assert facts[2]["boxes"] == 60 and facts[2]["before"] <= facts[2]["after"]
 
 
 def test_our_coco_numbers_are_those_of_pycocotools(module):

@@ -20,11 +20,13 @@ class Dataset:
         summary: for --help.
         add_arguments: f(parser, command), command being train, evaluate or debug.
         make: f(args, purpose, options) -> Generator, or None where there is no such part.
+        set_argument: the argument of retinanet-debug that names which set is read.
     """
 
     summary: str
     add_arguments: Callable
     make: Callable
+    set_argument: str = "subset"
 
 
 def _add_csv_arguments(parser, command):
@@ -129,9 +131,13 @@ def _make_oid(args, purpose, options):
 
 
 DATASETS = {
-    "csv": Dataset("two CSV files, annotations and classes", _add_csv_arguments, _make_csv),
-    "coco": Dataset("COCO's layout of folders", _add_coco_arguments, _make_coco),
-    "pascal": Dataset("Pascal VOC's layout of folders", _add_pascal_arguments, _make_pascal),
+    "csv": Dataset(
+        "two CSV files, annotations and classes", _add_csv_arguments, _make_csv, "annotations"
+    ),
+    "coco": Dataset("COCO's layout of folders", _add_coco_arguments, _make_coco, "coco_set"),
+    "pascal": Dataset(
+        "Pascal VOC's layout of folders", _add_pascal_arguments, _make_pascal, "pascal_set"
+    ),
     "kitti": Dataset("KITTI's layout of folders", _add_kitti_arguments, _make_kitti),
     "oid": Dataset("Open Images", _add_oid_arguments, _make_oid),
 }
