@@ -67,9 +67,15 @@ def _finding(subject, finding, exif):
         element("p", badge(finding.severity, tone), element("b", f"{finding.text}.")),
         element("p", f"{finding.remedy}.", class_="remedy") if finding.remedy else None,
         pictures.gallery([_example(subject, each, exif) for each in finding.examples]),
-        folded("where", finding.places) if finding.places else None,
+        _where(finding.places),
         class_="finding",
     )
+
+
+def _where(places):
+    if len(places) < 2:
+        return element("p", places[0], class_="where") if places else None
+    return folded(f"where ({len(places):,})", places)
 
 
 def _example(subject, example, exif):

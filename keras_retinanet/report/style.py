@@ -15,7 +15,7 @@ h1{font-size:26px;line-height:1.25;margin:0 0 4px;overflow-wrap:anywhere}
 h2{font-size:18px;margin:0 0 10px}
 h3{font-size:15px;margin:18px 0 8px}
 .columns h3:first-child{margin-top:0}
-header p,.note{color:var(--soft);margin:0 0 14px}
+header p,p.note{color:var(--soft);margin:0 0 14px}
 section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:18px 20px;
 margin:18px 0}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(140px,1fr));gap:12px;margin:18px 0}
@@ -32,6 +32,7 @@ font-weight:600;line-height:20px}
 .finding{border-top:1px solid var(--line);padding:14px 0}
 .finding:first-of-type{border-top:0;padding-top:0}
 .finding p{margin:0}
+.finding .where{font:13px/1.5 ui-monospace,Menlo,Consolas,monospace;overflow-wrap:anywhere}
 .finding .remedy{color:var(--soft)}
 details{margin-top:6px}
 summary{cursor:pointer;color:var(--bar)}
