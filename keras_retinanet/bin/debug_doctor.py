@@ -97,16 +97,19 @@ def make_resize(args):
     return Resize(args.image_min_side, args.image_max_side)
 
 
+def of_other_set(args):
+    """Return `args` for the set that --against names."""
+    names = DATASETS[args.dataset_type].set_arguments
+    name = next(name for name in names if getattr(args, name))
+    return argparse.Namespace(**(vars(args) | {name: args.against}))
+
+
 def _examine(args, subject, grid, resize):
     """Print what the doctor finds, write the page; return the faults."""
     from keras_retinanet.doctor.examination import examine, lines
     from keras_retinanet.doctor.page import doctor_page
 
-    other = None
-    if args.against:
-        names = DATASETS[args.dataset_type].set_arguments
-        name = next(name for name in names if getattr(args, name))
-        other = _open(argparse.Namespace(**(vars(args) | {name: args.against})))
+    other = _open(of_other_set(args)) if args.against else None
     exif = not args.ignore_exif
     examination = examine(subject, grid, resize, other, exif)
     for line in lines(examination):

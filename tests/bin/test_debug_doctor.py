@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_retinanet.bin import debug, train, train_doctor, train_network, train_options
+from keras_retinanet.bin import (
+    debug,
+    debug_doctor,
+    train,
+    train_doctor,
+    train_network,
+    train_options,
+)
 from keras_retinanet.models.loading import load_model
 from keras_retinanet.utils.config import parse_grid, read_config_file
 from keras_retinanet.utils.profile import Profile
@@ -65,6 +72,24 @@ def test_every_planted_fault_is_found_in_one_run(planted, capsys):
     text = page.read_text(encoding="utf-8")
     assert all(part in text for part in ("missing.png", "150,20,214,84", "data:image/jpeg", "dog"))
     assert [path.name for path in folder.glob(".*")] == []  # nothing half written
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["csv", "a.csv", "b.csv"], "annotations"),
+        (["coco", "folder"], "coco_set"),
+        (["coco", "--annotations", "a.json"], "annotations"),
+        (["pascal", "folder"], "pascal_set"),
+        (["kitti", "folder", "train"], "subset"),
+        (["oid", "folder", "train"], "subset"),
+        (["yolo", "folder"], "yolo_set"),
+    ],
+    ids=" ".join,
+)
+def test_against_takes_the_place_of_the_option_that_names_the_set(words, name):
+    args = debug.parse_args([*words, "--doctor", "--against", "other"])
+    assert vars(debug_doctor.of_other_set(args)) == {**vars(args), name: "other"}
 
 
 def test_strict_exits_with_1_on_faults_alone(planted, outcome):
@@ -177,6 +202,19 @@ def test_training_says_in_a_few_lines_what_the_doctor_sees(planted):
     assert all(sum(kind in line for line in lines) == 1 for kind in kinds)
     assert lines[-1] == "doctor: retinanet-debug with --doctor --report FILE.html shows where"
     assert train_set.found is None and validation.found is None
+
+
+def test_before_training_on_tiles_whole_pictures_are_looked_at(planted):
+    folder, _ = planted
+    words = ["csv", str(folder / "val.csv"), str(folder / "classes.csv"), "--tile", "64"]
+    args = train_options.parse_args(words)
+    args.no_resize = True
+    generators = train.create_generators(args, lambda image: image)
+    lines = []
+    train_doctor.look(args, Profile(), *generators, lines.append)
+    assert generators[0].size() > 1 and generators[0].dataset.found is None
+    share = "100.0% of the boxes have an anchor at own size"
+    assert lines[0] == f"doctor: 1 picture, 1 box of 1 class; {share}"
 
 
 def test_no_doctor_says_nothing(planted):

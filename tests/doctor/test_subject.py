@@ -12,6 +12,7 @@ from keras_retinanet.preprocessing.csv_generator import CSVGenerator
 from keras_retinanet.preprocessing.kitti import KittiGenerator
 from keras_retinanet.preprocessing.pascal_voc import PascalVocGenerator
 from keras_retinanet.preprocessing.samples import AnnotationError
+from keras_retinanet.preprocessing.yolo import YoloGenerator
 
 AS_FOUND = {"as_found": True, "group_method": "none", "shuffle_groups": False}
 BOX, OUT, FLAT = (10, 20, 30, 50), (40, 5, 70, 25), (12, 8, 12, 30)  # pictures are 60 x 50
@@ -100,6 +101,53 @@ def test_kitti_keeps_regions_apart_and_flat_boxes_with_their_lines(tmp_path):
     assert subject.samples.boxes.tolist() == [list(BOX)]
     assert [each.place for each in subject.flat] == ["a.txt, line 2"]
     assert len(subject.classes) == 8
+
+
+def yolo(folder, **options):
+    """Return a YoloGenerator: a broken picture, then one of 60 x 50 with boxes of two classes."""
+    (folder / "images").mkdir()
+    (folder / "labels").mkdir()
+    (folder / "images" / "a.png").write_bytes(b"cut off")
+    picture(folder / "images" / "b.png")
+    (folder / "labels" / "a.txt").write_text("0 0.5 0.5 0.2 0.2")
+    lines = ("0 0.5 0.5 0.25 0.5", "1 0.5 0.5 0.5 0.5", "0 0.9 0.5 0.4 0.5", "0 0.5 0.5 0 0.5")
+    (folder / "labels" / "b.txt").write_text("\n".join((*lines, lines[0], "1 0.2 0.2 0 0.2")))
+    (folder / "data.yaml").write_text("val: images\nnames: [cat, dog]\n")
+    return YoloGenerator(folder, "val", ignore_classes=["dog"], **options)
+
+
+def test_yolo_is_in_pixels_and_regions_to_ignore_are_no_boxes(tmp_path):
+    subject = read_subject(yolo(tmp_path, **AS_FOUND))
+    middle = [22.5, 12.5, 37.5, 37.5]
+    np.testing.assert_allclose(subject.samples.boxes[1:], [middle, [42, 12.5, 66, 37.5]])
+    assert subject.samples.pictures.tolist() == [0, 1, 1]
+    np.testing.assert_allclose(subject.repeated.boxes, [middle])
+    np.testing.assert_allclose([each.box for each in subject.flat], [[30, 12.5, 30, 37.5]])
+    assert [each.place for each in subject.flat] == ["b.txt, line 4"]
+    np.testing.assert_allclose(subject.fitted.boxes, [middle, [42, 12.5, 60, 37.5]])
+    assert list(subject.broken) == [0] and subject.classes == {0: "cat"}
+
+
+@pytest.mark.filterwarnings("ignore::keras_retinanet.preprocessing.samples.AnnotationWarning")
+def test_boxes_that_training_has_mended_are_not_scaled_again(tmp_path):
+    generator = yolo(tmp_path, skip_broken=True)
+    assert generator.found is None
+    subject = read_subject(generator)
+    np.testing.assert_allclose(
+        subject.samples.boxes, [[22.5, 12.5, 37.5, 37.5], [42, 12.5, 60, 37.5]]
+    )
+
+
+def test_csv_boxes_of_classes_to_ignore_are_no_boxes(tmp_path):
+    picture(tmp_path / "a.png")
+    rows = [(*BOX, "cat"), (*BOX, "dog"), (*BOX, "dog"), (*FLAT, "dog"), (*FLAT, "cat")]
+    lines = [",".join(map(str, ("a.png", *row))) for row in rows]
+    (tmp_path / "rows.csv").write_text("\n".join([*lines, lines[0]]))
+    (tmp_path / "classes.csv").write_text("cat,0")
+    files = (tmp_path / "rows.csv", tmp_path / "classes.csv")
+    subject = read_subject(CSVGenerator(*files, ignore_classes=["dog"], **AS_FOUND))
+    assert subject.samples.boxes.tolist() == subject.repeated.boxes.tolist() == [list(BOX)]
+    assert [each.place for each in subject.flat] == ["line 5"]
 
 
 def test_all_pictures_may_be_broken(tmp_path):
