@@ -43,9 +43,10 @@ setup(
         "tifffile>=2024.8.10",
     ],
     extras_require={
+        "anchors": ["scipy>=1.15"],
         "tensorboard": ["tensorboard>=2.19"],
         "gpu": ["tensorflow[and-cuda]>=2.21"],
-        "test": ["hypothesis", "pytest", "ruff", "setuptools>=77"],
+        "test": ["hypothesis", "pytest", "ruff", "scipy>=1.15", "setuptools>=77"],
     },
     entry_points={
         "console_scripts": [

@@ -31,6 +31,7 @@ OWN = {
         "headers, later start",
     ],
     "loader_memory": ["ours"],
+    "doctor": ["examination with its page", "short look before a training", "fitted anchors"],
     "coco_eval": ["our AP", "our COCO numbers", "pycocotools"],
 }
 
@@ -117,6 +118,13 @@ def test_the_memory_benchmark_reads_every_batch(module):
     facts = facts_of(benchmark, "ours")
     assert (facts["batches"], facts["count"]) == (30, 60)
     assert facts["queue"] == f"3 x {2 * (96 * 128 * 3 + 8 + 8 * 20) / 2**20:.3f} MB"
+
+
+def test_the_doctors_benchmark_looks_at_every_box(module):
+    benchmark = module("doctor").BENCHMARK
+    facts = [facts_of(benchmark, contender) for contender in OWN["doctor"]]
+    assert facts[0]["boxes"] == facts[1]["boxes"] > 0
+    assert facts[2]["boxes"] == 60 and facts[2]["before"] <= facts[2]["after"]
 
 
 def test_our_coco_numbers_are_those_of_pycocotools(module):

@@ -21,11 +21,13 @@ class Dataset:
         summary: for --help.
         add_arguments: f(parser, command), command being train, evaluate or debug.
         make: f(args, purpose, options) -> Generator, or None where there is no such part.
+        set_arguments: those of retinanet-debug that name which set is read; the first given counts.
     """
 
     summary: str
     add_arguments: Callable
     make: Callable
+    set_arguments: tuple = ("subset",)
 
 
 def _add_csv_arguments(parser, command):
@@ -196,14 +198,26 @@ def _make_yolo(args, purpose, options):
 
 
 DATASETS = {
-    "csv": Dataset("two CSV files, annotations and classes", _add_csv_arguments, _make_csv),
-    "coco": Dataset("COCO's layout of folders, or a JSON file", _add_coco_arguments, _make_coco),
+    "csv": Dataset(
+        "two CSV files, annotations and classes", _add_csv_arguments, _make_csv, ("annotations",)
+    ),
+    "coco": Dataset(
+        "COCO's layout of folders, or a JSON file",
+        _add_coco_arguments,
+        _make_coco,
+        ("annotations", "coco_set"),
+    ),
     "pascal": Dataset(
-        "Pascal VOC's layout of folders, or XML files", _add_pascal_arguments, _make_pascal
+        "Pascal VOC's layout of folders, or XML files",
+        _add_pascal_arguments,
+        _make_pascal,
+        ("pascal_set",),
     ),
     "kitti": Dataset("KITTI's layout of folders", _add_kitti_arguments, _make_kitti),
     "oid": Dataset("Open Images", _add_oid_arguments, _make_oid),
-    "yolo": Dataset("YOLO's data.yaml and text files", _add_yolo_arguments, _make_yolo),
+    "yolo": Dataset(
+        "YOLO's data.yaml and text files", _add_yolo_arguments, _make_yolo, ("yolo_set",)
+    ),
 }
 
 

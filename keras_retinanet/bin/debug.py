@@ -12,6 +12,7 @@ from pathlib import Path
 from keras_retinanet.bin.console import Parser, add_everywhere, import_keras, number
 from keras_retinanet.bin.console import run as run_command
 from keras_retinanet.bin.datasets import add_datasets, make_generator
+from keras_retinanet.bin.debug_doctor import add_doctor, check_doctor, is_asked, run_doctor
 from keras_retinanet.bin.debug_output import OutputPaths, Window, make_output_path, write_picture
 from keras_retinanet.bin.model_files import read_grid
 from keras_retinanet.bin.output_files import check_new_folder
@@ -63,7 +64,7 @@ def _add_output(parser):
 
 
 def _add_options(parser):
-    for add in (_add_shown, _add_pictures, _add_output):
+    for add in (add_doctor, _add_shown, _add_pictures, _add_output):
         add(parser)
 
 
@@ -82,6 +83,7 @@ def parse_args(args=None):
         check_sides(parsed)
         if parsed.tile:
             parsed.no_resize = True
+        check_doctor(parsed)
         settle_augmentation(parsed, None)
     except ValueError as error:
         parser.error(str(error))
@@ -219,10 +221,13 @@ def main(args=None):
         print("--group-method does nothing here: pictures keep the order of the dataset")
     check_new_folder(args.output_dir, "--output-dir")
     import_keras()
+    grid = read_grid(args.config) if args.config else {}
+    if is_asked(args):
+        run_doctor(args, grid)
+        return []
     from keras_retinanet.utils.config import read_config_file
 
     config = read_config_file(args.config) if args.config else None
-    grid = read_grid(args.config) if args.config else {}
     generator = create_generator(args, config)
     return run(generator, args, **grid)
 

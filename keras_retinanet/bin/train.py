@@ -17,6 +17,7 @@ from keras_retinanet.bin.train_callbacks import (
     report,
     report_snapshots,
 )
+from keras_retinanet.bin.train_doctor import look
 from keras_retinanet.bin.train_old_names import create_models, makedirs, model_with_weights
 from keras_retinanet.bin.train_options import PROG, RATE_AT_BATCH_8, check_args, parse_args
 from keras_retinanet.bin.train_resume import load_optimizer, training_facts
@@ -181,6 +182,7 @@ def describe(args, start, train, validation, steps):
 def train_on(args, snapshot, train, validation):
     """Train as `args` say; return the History."""
     from keras_retinanet.models import convert_model
+    from keras_retinanet.models.snapshot import profile_of
     from keras_retinanet.predict.runner import Runner
 
     start = train_network.make_start(args, class_names(train), snapshot, report)
@@ -194,6 +196,7 @@ def train_on(args, snapshot, train, validation):
     args.facts = {"pretrained": start.pretrained, "training": training_facts(args)}
     args.folder = make_run_folder(args)
     describe(args, start, train, validation, steps)
+    look(args, profile_of(start.network), train, validation, report)
     detector = Runner(convert_model(start.network))
     callbacks = create_callbacks(start.network, model, detector, validation, args)
     try:

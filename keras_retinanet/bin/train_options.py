@@ -141,6 +141,8 @@ def _add_pictures(parser):
     parser.add_argument(
         "--max-pixels", type=number(int, low=1), default=MAX_PIXELS, help="refuse larger pictures"
     )
+    parser.add_argument("--no-doctor", dest="doctor", action="store_false", default=True,
+                        help="do not look for faults of the dataset")  # fmt: skip
     parser.add_argument("--workers", type=number(int, low=0), default=2, help="loader threads")
     parser.add_argument(
         "--max-queue-size", type=number(int, low=1), default=10, help="batches made ahead"

@@ -6,13 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from keras_retinanet.preprocessing.coco_file import read_coco_file
-from keras_retinanet.preprocessing.samples import AnnotationError
-from keras_retinanet.preprocessing.table import (
-    TableGenerator,
-    flat_notice,
-    ignored_labels,
-    make_table,
-)
+from keras_retinanet.preprocessing.samples import AnnotationError, FlatBox
+from keras_retinanet.preprocessing.table import TableGenerator, ignored_labels, make_table
 
 MIN_SIDE = 1.0  # pixels; smaller boxes are slips of the pen, which 1.0 left out, too
 
@@ -116,13 +111,22 @@ def _with_crowds(coco, kept):
 def _table(coco, labels, ignore_classes=()):
     sides = coco.boxes[:, 2:]
     kept = (sides >= MIN_SIDE).all(axis=1)
-    first = coco.numbers[kept.argmin()] if len(kept) else None
-    notices = flat_notice(int((~kept).sum()), f"annotations[{first}] (below {MIN_SIDE:g} pixel)")
+    notices = ()
     if coco.strays:
-        notices += (f"annotations of pictures that the file does not list: {coco.strays}",)
+        notices = (f"annotations of pictures that the file does not list: {coco.strays}",)
     boxes = np.hstack([coco.boxes[:, :2], coco.boxes[:, :2] + sides])
     kinds = np.array([labels[kind] for kind in coco.category_ids.tolist()], np.int32)
     columns = (coco.pictures, boxes, kinds, coco.crowd)
-    return make_table(
+    flat = tuple(
+        FlatBox(
+            int(coco.pictures[row]),
+            tuple(boxes[row].tolist()),
+            int(kinds[row]),
+            f"annotations[{coco.numbers[row]}] (below {MIN_SIDE:g} pixel)",
+        )
+        for row in np.flatnonzero(~kept)
+    )
+    table = make_table(
         coco.file_names, *(column[kept] for column in columns), notices, ignore_classes
     )
+    return replace(table, flat=flat, declared=coco.sizes)

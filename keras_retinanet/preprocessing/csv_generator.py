@@ -1,6 +1,7 @@
 """A dataset of two CSV files: annotations `path,x1,y1,x2,y2,class` and classes `name,id`."""
 
 from collections import OrderedDict
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -36,6 +37,7 @@ class CSVGenerator(TableGenerator):
         base_dir: folder of the pictures; the annotation file's by default.
         ignore_classes: names of classes, of the class file or not, whose boxes are regions to
             ignore; they have no label.
+        as_found: see `table.TableGenerator`.
         kwargs: options of `Generator`.
 
     Raises:
@@ -43,18 +45,22 @@ class CSVGenerator(TableGenerator):
         ImageError: names the pictures that cannot be used.
     """
 
-    def __init__(self, csv_data_file, csv_class_file, base_dir=None, ignore_classes=(), **kwargs):
+    def __init__(
+        self,
+        csv_data_file,
+        csv_class_file,
+        base_dir=None,
+        ignore_classes=(),
+        as_found=False,
+        **kwargs,
+    ):
         self.base_dir = str(Path(csv_data_file).parent if base_dir is None else base_dir)
         known = {**read_classes(csv_class_file), **ignored_labels(ignore_classes)}
-        samples = read_samples(csv_data_file, known)
-        table = Table(samples, Samples.from_rows(samples.paths, (), (), ()))
-        if ignore_classes:
-            columns = (samples.pictures, samples.boxes, samples.labels)
-            table = make_table(
-                samples.paths, *columns, samples.labels < 0, ignore_classes=ignore_classes
-            )
+        left_out = [] if as_found else None
+        samples = read_samples(csv_data_file, known, left_out)
+        table = _table(samples, left_out, ignore_classes)
         classes = {name: label for name, label in known.items() if label >= 0}
-        super().__init__(table, classes, self.base_dir, csv_data_file, **kwargs)
+        super().__init__(table, classes, self.base_dir, csv_data_file, as_found, **kwargs)
 
     def place_of(self, image_index):
         """Return the file and line that first name a picture, as the beginning of a message."""
@@ -73,6 +79,22 @@ class CSVGenerator(TableGenerator):
     def label_to_name(self, label):
         """Return the name of a class id; a gap in the ids is called by its number."""
         return self.labels.get(label, f"unnamed {label}")
+
+
+def _table(samples, left_out, ignore_classes):
+    """Return the Table of Samples and of what `csv_reader.read_samples` left out, if it says."""
+    columns = (samples.pictures, samples.boxes, samples.labels)
+    if ignore_classes:
+        ignored = samples.labels < 0
+        table = make_table(samples.paths, *columns, ignored, ignore_classes=ignore_classes)
+    else:
+        table = Table(samples, Samples.from_rows(samples.paths, (), (), ()))
+    if left_out is None:
+        return table
+    *flat, repeated = left_out
+    columns = (repeated.pictures, repeated.boxes, repeated.labels)
+    objects = [column[repeated.labels >= 0] for column in columns]
+    return replace(table, repeated=Samples.from_rows(samples.paths, *objects), flat=tuple(flat))
 
 
 def annotation_dicts(samples, names):

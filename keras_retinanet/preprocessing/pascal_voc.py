@@ -116,8 +116,10 @@ def add_objects(rows, picture, path, classes, skipped=()):
         classes: {name: label}.
         skipped: marks, "truncated" or "difficult", whose objects are regions to ignore.
     """
-    objects = _objects(path, read_annotation(path))
-    for number, (element, place) in enumerate(objects):
+    root = read_annotation(path)
+    if (size := _stated_size(root)) is not None:
+        rows.declared[picture] = size
+    for number, (element, place) in enumerate(_objects(path, root)):
         name = _text(element, "name", place)
         if name not in classes:
             known = ", ".join(list(classes)[:20])
@@ -145,6 +147,13 @@ def _objects(path, root):
     """Yield (element, place for messages) of each object."""
     for number, element in enumerate(root.findall("object")):
         yield element, f"invalid annotations file: {path}: could not parse object #{number}:"
+
+
+def _stated_size(root):
+    """Return (height, width) of an annotation; None where it states none: nothing needs it."""
+    texts = [(root.findtext(f"size/{side}") or "").strip() for side in ("height", "width")]
+    whole = all(text.isdecimal() and 0 < len(text) < 9 for text in texts)
+    return tuple(map(int, texts)) if whole else None
 
 
 def _text(element, name, place):

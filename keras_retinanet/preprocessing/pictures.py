@@ -79,6 +79,7 @@ class Pictures(DatasetHooks):
     skip_broken = False
     broken = {}  # {index: message}; replaced, never changed
     skipped = ()  # files left out
+    as_found = False  # whether broken pictures neither end it nor leave the dataset
 
     def check_pictures(self):
         """Read all headers into `image_sizes`, if the pictures are files.
@@ -95,7 +96,8 @@ class Pictures(DatasetHooks):
         else:
             header = partial(_check_channels, self.channels)
             self.image_sizes, broken = check_files(paths, self.max_pixels, self.exif, header)
-        if not broken:
+        if not broken or self.as_found:
+            self.broken = broken
             return
         named = list(broken.items())[:SHOWN]
         placed = {index: self.place_of(index) + message for index, message in named}

@@ -15,9 +15,13 @@ class ShareTableGenerator(TableGenerator):
 
     def fit_boxes(self):
         """Turn shares into pixels, and clip the boxes to their pictures."""
-        self.samples = _in_pixels(self.samples, self.image_sizes)
-        self.ignored = _in_pixels(self.ignored, self.image_sizes)
+        self.samples, self.ignored = self.in_pixels(self.samples), self.in_pixels(self.ignored)
         super().fit_boxes()
+
+    def in_pixels(self, samples):
+        """Return Samples in shares in pixels."""
+        sides = np.asarray(self.image_sizes, np.float64)[samples.pictures][:, [1, 0, 1, 0]]
+        return replace(samples, boxes=samples.boxes * sides)
 
     def load_annotations(self, image_index):
         """Return {"labels": [M] int32, "bboxes": [M, 4] float64, in pixels} of a picture."""
@@ -32,9 +36,3 @@ class ShareTableGenerator(TableGenerator):
             return annotations
         height, width = self.image_size(image_index)
         return {**annotations, "bboxes": annotations["bboxes"] * [width, height, width, height]}
-
-
-def _in_pixels(samples, sizes):
-    """Return Samples in pixels; `sizes` are [pictures, 2], height and width."""
-    sides = np.asarray(sizes, np.float64)[samples.pictures][:, [1, 0, 1, 0]]
-    return replace(samples, boxes=samples.boxes * sides)

@@ -2,14 +2,19 @@
 
 import warnings
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from keras_retinanet.preprocessing.csv_text import shown
 from keras_retinanet.preprocessing.generator import Generator
-from keras_retinanet.preprocessing.samples import AnnotationError, AnnotationWarning, Samples
+from keras_retinanet.preprocessing.samples import (
+    AnnotationError,
+    AnnotationWarning,
+    FlatBox,
+    Samples,
+)
 
 ANY_CLASS = -1  # label of a region to ignore that belongs to no class
 
@@ -23,11 +28,25 @@ class Table:
         ignored: the same pictures and the regions in which nothing counts, neither as an object
             nor as background: crowds and boxes left out on request; label `ANY_CLASS` or a class.
         notices: a line each on what was accepted but should be known.
+        repeated: boxes left out, since `samples` has equal ones; None for none.
+        flat: FlatBoxes left out, since they have no area.
+        declared: [pictures, 2] height and width that the annotations state, 0 where they do not;
+            None where the format has none.
     """
 
     samples: Samples
     ignored: Samples
     notices: tuple = ()
+    repeated: Samples | None = None
+    flat: tuple = ()
+    declared: np.ndarray | None = None
+
+    def all_notices(self):
+        """Return the notices and those on what was left out."""
+        flat = flat_notice(len(self.flat), self.flat[0].place) if self.flat else ()
+        count = 0 if self.repeated is None else len(self.repeated.labels)
+        repeated = (f"repeated boxes are left out: {count}",) if count else ()
+        return (*flat, *self.notices, *repeated)
 
 
 @dataclass
@@ -35,7 +54,8 @@ class Rows:
     """Boxes as a parser meets them; in arrays, since a list of a million takes 20 times as much.
 
     Attributes:
-        flat: the places of the boxes without an area, which are left out.
+        flat: FlatBoxes, which are left out.
+        declared: {picture: (height, width)} as the annotations state them.
     """
 
     pictures: array = field(default_factory=lambda: array("q"))
@@ -43,11 +63,12 @@ class Rows:
     labels: array = field(default_factory=lambda: array("i"))
     ignored: array = field(default_factory=lambda: array("b"))
     flat: list = field(default_factory=list)
+    declared: dict = field(default_factory=dict)
 
     def add(self, picture, box, label, ignored, place):
         """Add a box (x1, y1, x2, y2) of a picture; `place` is file and place of it."""
         if box[2] <= box[0] or box[3] <= box[1]:
-            self.flat.append(place)
+            self.flat.append(FlatBox(picture, tuple(box), label, place))
             return
         self.pictures.append(picture)
         self.boxes.extend(box)
@@ -57,8 +78,12 @@ class Rows:
     def table(self, paths, notices=(), ignore_classes=()):
         """Return the Table of all boxes on the pictures `paths`."""
         columns = (self.pictures, np.reshape(self.boxes, (-1, 4)), self.labels)
-        notices = (*notices, *(flat_notice(len(self.flat), self.flat[0]) if self.flat else ()))
-        return make_table(paths, *columns, self.ignored, notices, ignore_classes)
+        sizes = [self.declared.get(index, (0, 0)) for index in range(len(paths))]
+        return replace(
+            make_table(paths, *columns, self.ignored, notices, ignore_classes),
+            flat=tuple(self.flat),
+            declared=np.array(sizes, np.int64).reshape(-1, 2) if self.declared else None,
+        )
 
 
 def flat_notice(count, first):
@@ -89,10 +114,9 @@ def make_table(paths, pictures, boxes, labels, ignored, notices=(), ignore_class
     labels = np.maximum(labels, ANY_CLASS)
     columns = [np.asarray(pictures), np.asarray(boxes).reshape(-1, 4), labels]
     objects = Samples.from_rows(paths, *(column[~ignored] for column in columns))
-    objects, dropped = objects.without_duplicates()
-    if dropped:
-        notices = (*notices, f"repeated boxes are left out: {dropped}")
-    return Table(objects, Samples.from_rows(paths, *(c[ignored] for c in columns)), tuple(notices))
+    objects, repeated = objects.split_duplicates()
+    regions = Samples.from_rows(paths, *(column[ignored] for column in columns))
+    return Table(objects, regions, tuple(notices), repeated)
 
 
 def _absent(names, labels):
@@ -110,10 +134,12 @@ class TableGenerator(Generator):
         classes: {name: label} or, where names repeat, [(name, label)]: the first then has it.
         image_folder: folder of the pictures.
         source: what messages call the dataset.
+        as_found: mend nothing, warn of nothing, and keep broken pictures, listed in `broken`:
+            for the doctor, who reads `found`.
         kwargs: options of `Generator`.
     """
 
-    def __init__(self, table, classes, image_folder, source, **kwargs):
+    def __init__(self, table, classes, image_folder, source, as_found=False, **kwargs):
         pairs = list(classes.items() if hasattr(classes, "items") else classes)
         if not pairs:
             raise AnnotationError(f"{source}: no class is left to find. Ignore fewer classes")
@@ -123,10 +149,11 @@ class TableGenerator(Generator):
         self.samples, self.ignored = table.samples, table.ignored
         self.image_folder = str(image_folder)
         self.source = str(source)
-        for notice in table.notices:
+        self.found, self.as_found = table, as_found  # the first None once pictures are forgotten
+        for notice in () if as_found else table.all_notices():
             self.notify(notice)
         super().__init__(**kwargs)
-        if self.image_sizes is not None:
+        if self.image_sizes is not None and not as_found:
             self.fit_boxes()
 
     def notify(self, notice):
@@ -142,6 +169,10 @@ class TableGenerator(Generator):
         if dropped:
             self.notify(f"{dropped} boxes lie wholly outside their pictures and are left out")
 
+    def in_pixels(self, samples):
+        """Return Samples of `found` with their boxes in pixels, as they are here."""
+        return samples
+
     def leave_out(self, broken):
         """Forget pictures that are broken before the first batch; later ones keep their place."""
         super().leave_out(broken)
@@ -151,6 +182,7 @@ class TableGenerator(Generator):
 
     def forget(self, indices):
         """Take pictures out of the dataset."""
+        self.found = None
         self.samples = self.samples.without_pictures(indices)
         self.ignored = self.ignored.without_pictures(indices)
         self.image_sizes = np.delete(self.image_sizes, indices, axis=0)

@@ -18,7 +18,9 @@ Every section may be left out; keras-retinanet 1.0 knew the first two.
 """
 
 import configparser
+import io
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 from keras_retinanet.utils.anchors import DEFAULT_LEVELS, AnchorParameters
@@ -115,6 +117,23 @@ def parse_anchor_parameters(config):
 def parse_pyramid_levels(config):
     """Return the levels of `config` as a list of int, None without its section."""
     return _numbers(config, LEVELS, "levels", int) if LEVELS in config else None
+
+
+def grid_text(anchor_params, levels, config=None):
+    """Return the text of a configuration file with this grid, and the rest of `config`."""
+    written = configparser.ConfigParser()
+    if config is not None:
+        written.read_dict(config)
+    values = asdict(anchor_params)
+    written[ANCHORS] = {key: _words(values[key]) for key in KEYS[ANCHORS]}
+    written[LEVELS] = {"levels": _words(levels)}
+    stream = io.StringIO()
+    written.write(stream)
+    return stream.getvalue().rstrip("\n") + "\n"
+
+
+def _words(values):
+    return " ".join(f"{value:.12g}" for value in values)
 
 
 def parse_network(config):

@@ -29,6 +29,12 @@ _COLOR = {
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
 
+_REDUCED = {  # share of the sides: OpenCV's flag
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+}
+
 
 class ImageError(ValueError):
     """A picture file cannot be used. The message is one line: path, fault, remedy."""
@@ -57,6 +63,32 @@ def read_image_bgr(path, exif=True, shrink=1):
     # OpenCV reads AVIF without the turn that the format itself prescribes
     image = None if content[4:12] == b"ftypavif" else _decode(content, exif, shrink)
     return _decode_with_pillow(content, path, exif) if image is None else image
+
+
+def read_thumbnail(path, size, side, exif=True):
+    """Return a picture shrunk to a small square, float32 [side, side, 3], blue first.
+
+    Args:
+        path: of the file.
+        size: (height, width) of the picture; a large JPEG is decoded at a half to an eighth.
+        side: pixels; the average over equal parts of the picture.
+
+    Raises:
+        ImageError: see `read_image_bgr`.
+    """
+    with _opened(path) as file:
+        content = file.read()
+    flags = cv2.IMREAD_COLOR
+    if content.startswith(_JPEG_START):  # of other formats OpenCV would just drop pixels
+        # a reduced picture ends with a whole block of the larger one: hence 8 of its pixels a part
+        fitting = (flag for parts, flag in _REDUCED.items() if min(size) >= 8 * parts * side)
+        flags = next(fitting, flags)
+    image = cv2.imdecode(
+        np.frombuffer(content, np.uint8), flags if exif else flags | cv2.IMREAD_IGNORE_ORIENTATION
+    )
+    if image is None:
+        image = read_image_bgr(path, exif)
+    return cv2.resize(image.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
 
 
 def read_image_size(path, exif=True):

@@ -463,3 +463,10 @@ def test_boxes_below_a_pixel_are_left_out_of_real_files(real_data, tmp_path):
         generator = OpenImagesGenerator(root, "train", "v6", annotation_cache_dir=tmp_path)
     assert generator.image_sizes.tolist() == [[2, 8]]  # the box is 0.2 of 2 pixels high
     assert generator.load_annotations(0)["bboxes"].shape == (0, 4)
+
+
+def test_the_doctor_gets_pixels(opened):
+    generator = opened(as_found=True)
+    found = generator.in_pixels(generator.found.samples)
+    np.testing.assert_allclose(found.boxes[0], [5, 10, 25, 30])
+    assert generator.found.samples.boxes[0].tolist() == [0.1, 0.25, 0.5, 0.75]

@@ -5,6 +5,7 @@ import pytest
 from keras_retinanet.utils.anchors import AnchorParameters
 from keras_retinanet.utils.config import (
     ConfigError,
+    grid_text,
     parse_anchor_parameters,
     parse_grid,
     parse_network,
@@ -139,3 +140,17 @@ def test_bad_values_are_quoted(config, text, parse, message):
     with pytest.raises(ConfigError, match=message) as caught:
         parse(config(text))
     assert "\n" not in str(caught.value)
+
+
+def test_a_written_grid_is_read_back_and_the_rest_is_kept(config, tmp_path):
+    anchors = AnchorParameters((16, 32.5), (4, 8), (0.523, 1, 1.911), (2 ** (1 / 3),))
+    text = grid_text(anchors, (2, 3), config(WHOLE))
+    path = tmp_path / "written.ini"
+    path.write_text(text)
+    read = read_config_file(path)
+    grid = parse_grid(read, path)
+    assert grid["pyramid_levels"] == [2, 3]
+    for name, values in anchors.to_dict().items():
+        assert getattr(grid["anchor_params"], name) == pytest.approx(tuple(values), rel=1e-11)
+    assert parse_network(read) == {"pyramid_features": 64, "head_layers": 2}
+    assert "[network]" not in grid_text(anchors, (2, 3))

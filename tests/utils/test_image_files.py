@@ -6,6 +6,7 @@ import time
 import warnings
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -17,6 +18,7 @@ from keras_retinanet.utils.image import (
     read_image_bgr,
     read_image_size,
 )
+from keras_retinanet.utils.image_files import read_thumbnail
 
 HEIGHT, WIDTH = 40, 64
 EXTENSIONS = ["jpg", "png", "bmp", "gif", "webp", "tiff", "ppm", "jp2", "tga", "pcx", "avif"]
@@ -245,3 +247,23 @@ def test_checking_a_header_takes_a_fraction_of_a_millisecond(tmp_path):
         for _ in range(50):
             check_image(path)
         assert (time.process_time() - start) / 50 < 0.001  # seen: 0.06 ms; decoding: 5 ms
+
+
+@pytest.mark.parametrize("size", [(40, 60), (100, 150), (300, 520), (1100, 1500)])
+@pytest.mark.parametrize("kind", ["png", "jpg"])
+def test_a_thumbnail_is_the_mean_of_each_part(tmp_path, size, kind):
+    smooth = np.random.default_rng(1).integers(0, 256, (5, 6, 3), np.uint8)
+    image = cv2.resize(smooth, size[::-1], interpolation=cv2.INTER_LINEAR)
+    path = tmp_path / f"picture.{kind}"
+    cv2.imwrite(str(path), image, [cv2.IMWRITE_JPEG_QUALITY, 95])
+    found = read_thumbnail(path, size, 4)
+    expected = cv2.resize(image.astype(np.float32), (4, 4), interpolation=cv2.INTER_AREA)
+    assert found.shape == (4, 4, 3) and found.dtype == np.float32
+    # JPEG blurs colours; a reduced picture ends with a whole block
+    np.testing.assert_allclose(found, expected, atol=1e-3 if kind == "png" else 6)
+
+
+def test_a_thumbnail_of_no_picture_is_an_image_error(tmp_path):
+    (tmp_path / "text.jpg").write_bytes(b"text")
+    with pytest.raises(ImageError, match="not a picture of a known format"):
+        read_thumbnail(tmp_path / "text.jpg", (10, 10), 4)

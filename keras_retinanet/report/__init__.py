@@ -1,0 +1,1 @@
+"""Self-contained HTML pages: one file, nothing fetched, readable in dark and light."""
