@@ -70,6 +70,14 @@ def ours(options):
     return _keras_run(step, network, options, prepare)
 
 
+def ours_unfolded(options):
+    """Return a step of our TrainingModel whose frozen batch norm is not folded."""
+    from keras_retinanet.models import training
+
+    training.with_folded_batch_norm = lambda model: model
+    return ours(options)
+
+
 def keras_hub(options):
     """Return a step of KerasHub's detector."""
     import keras
@@ -139,6 +147,7 @@ def _contenders():
     """Return {name: Contender}, each once for every dtype policy."""
     rows = (
         ("ours", ours, ""),
+        ("ours, batch norm apart", ours_unfolded, ""),
         ("keras-hub", keras_hub, "keras-hub"),
         ("torchvision", torchvision, "torchvision"),
         ("torchvision, channels last", torchvision_channels_last, "torchvision"),
