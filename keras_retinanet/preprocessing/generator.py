@@ -133,12 +133,16 @@ class Generator(Steps, keras.utils.PyDataset):
         self.exif = exif
         self.skip_broken = skip_broken
         self.max_pixels = max_pixels
-        self._shuffled, self._first_canvas = {}, (None, None)
         self.check_pictures()
+        self.begin()
+
+    def begin(self):
+        """Group the pictures there are, and go to the first epoch."""
+        self._shuffled, self._first_canvas = {}, (None, None)
         self.group_images()
         self._ordered_groups = self.groups
-        self._epoch = -1 if shuffle_groups else 0
-        if shuffle_groups:
+        self._epoch = -1 if self.shuffle_groups else 0
+        if self.shuffle_groups:
             self.on_epoch_end()
 
     def group_images(self):

@@ -14,6 +14,20 @@ from keras_retinanet.utils.image import ImageError
 SIZES = [(40, 60), (50, 50), (60, 40)]
 
 
+def test_a_subclass_may_keep_some_of_the_pictures_by_their_names(csv_files):
+    class First(CSVGenerator):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.image_names = self.image_names[:2]
+
+    generator = First(*csv_files([(40, 50), (30, 60), (50, 50)]), batch_size=2, no_resize=True)
+    assert generator.size() == 2 and len(generator) == 1
+    assert generator.image_names == ("0.png", "1.png")
+    assert generator.load_annotations(1)["bboxes"].tolist() == [[1, 2, 57, 26]]
+    images, (boxes, _) = generator[0]
+    assert images.shape == (2, 40, 60, 3) and len(boxes) == 2
+
+
 def test_a_dataset_answers_the_questions_of_1_0(csv_files):
     generator = CSVGenerator(*csv_files(SIZES))
     assert generator.size() == 3
