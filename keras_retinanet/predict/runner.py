@@ -2,8 +2,8 @@
 
 On TensorFlow one graph with open sizes serves all pictures, where `predict_on_batch` would trace
 again for the first few sizes (5 s each for ResNet50 on two cores). Its variables can be frozen
-into constants, which lets TensorFlow fold the batch norms: ResNet50 takes 5 % less CPU time so
-(benchmarks/RESULTS.md), for some seconds once.
+into constants, which lets TensorFlow fold the batch norms: ResNet50 takes 5 to 30 % less CPU time
+so (benchmarks/RESULTS.md), for some seconds once.
 """
 
 import keras

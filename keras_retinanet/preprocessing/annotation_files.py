@@ -31,17 +31,21 @@ def read_content(path):
         raise AnnotationError(f"{path}: the file cannot be read ({error})") from None
 
 
-def read_lines(path):
-    """Return [(line number, stripped text)] of a UTF-8 file, less blank lines."""
-    content = read_content(path)
+def decoded(content, path):
+    """Return the text of a file's bytes, UTF-8 with or without BOM."""
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise AnnotationError(
             f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8. "
             "Save the file as UTF-8"
         ) from None
+
+
+def read_lines(path):
+    """Return [(line number, stripped text)] of a UTF-8 file, less blank lines."""
+    text = decoded(read_content(path), path)
     lines = enumerate(text.split("\n"), start=1)  # as editors count; splitlines knows more marks
     return [(number, line.strip()) for number, line in lines if line.strip()]
 

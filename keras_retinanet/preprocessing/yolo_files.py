@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 
 from keras_retinanet.preprocessing.annotation_files import (
+    decoded,
     kind_of,
     lies_in,
     read_content,
@@ -72,13 +73,7 @@ def _read_mapping(path):
     if len(content) > MAX_YAML:
         raise AnnotationError(f"{path}: {len(content)} bytes are no data.yaml. Name that file")
     try:
-        mapping = yaml.load(content.decode("utf-8-sig"), Loader=yaml.BaseLoader)
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise AnnotationError(
-            f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8. "
-            "Save the file as UTF-8"
-        ) from None
+        mapping = yaml.load(decoded(content, path), Loader=yaml.BaseLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""

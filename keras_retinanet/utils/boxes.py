@@ -57,7 +57,12 @@ def iou_of_columns(boxes, others):
         0 where either box has no area.
     """
     shared = shared_area_of_columns(boxes, others)
-    union = area_of_columns(boxes) + area_of_columns(others) - shared
+    return iou_of_areas(shared, area_of_columns(boxes), area_of_columns(others))
+
+
+def iou_of_areas(shared, area, other):
+    """Return the intersection over union of boxes of two areas that share a third, elementwise."""
+    union = area + other - shared
     return ops.where(union > 0.0, shared / ops.maximum(union, 1e-12), 0.0)
 
 

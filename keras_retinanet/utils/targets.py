@@ -32,8 +32,7 @@ def _best_boxes(anchors, boxes, labels):
         best, highest, covered = so_far
         box, label = geometry.columns(ops.take(boxes, index, axis=0)), ops.take(labels, index)
         shared = geometry.shared_area_of_columns(box, sides)  # [N]
-        union = geometry.area_of_columns(box) + areas - shared
-        overlap = ops.where(union > 0.0, shared / ops.maximum(union, 1e-12), 0.0)
+        overlap = geometry.iou_of_areas(shared, geometry.area_of_columns(box), areas)
         overlap = ops.where(label >= 0, overlap, -1.0)
         better = overlap > highest
         region = ops.maximum(covered, ops.where(label == REGION, shared, 0.0))
