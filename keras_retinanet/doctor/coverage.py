@@ -10,7 +10,6 @@ import numpy as np
 from keras_retinanet.doctor.findings import FAULT, NOTE, Example, Finding, counted
 from keras_retinanet.doctor.reach import Grid, reached, resized_sizes
 from keras_retinanet.preprocessing.samples import Samples
-from keras_retinanet.utils.anchors import AnchorParameters
 from keras_retinanet.utils.image import compute_resize_scale
 
 SIZE_EDGES = (0, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, np.inf)  # pixels, √area
@@ -148,11 +147,10 @@ def _changes(grid, resize):
 
 def _with_p2(grid):
     anchors = grid.anchors
-    finer = AnchorParameters(
-        (anchors.sizes[0] / 2, *anchors.sizes),
-        (anchors.strides[0] / 2, *anchors.strides),
-        anchors.ratios,
-        anchors.scales,
+    finer = replace(
+        anchors,
+        sizes=(anchors.sizes[0] / 2, *anchors.sizes),
+        strides=(anchors.strides[0] / 2, *anchors.strides),
     )
     return Grid(finer, (grid.levels[0] - 1, *grid.levels))
 

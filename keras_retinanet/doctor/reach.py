@@ -19,7 +19,6 @@ from keras_retinanet.utils.anchors import (
     POSITIVE_OVERLAP,
     AnchorParameters,
     compute_gt_annotations,
-    generate_anchors,
 )
 
 CANVAS_MULTIPLE = 32  # training rounds the sides of its canvases up to it
@@ -28,7 +27,11 @@ ROWS = 1_000  # boxes at a time: 45 anchors of each stay in the processor's cach
 
 @dataclass(frozen=True)
 class Grid:
-    """The anchors of a network: their parameters and the pyramid levels."""
+    """The anchors of a network: their parameters and the pyramid levels.
+
+    Strides are taken as `anchors.strides` has them, also where the stride rule is "floor", which
+    moves anchors of the coarsest levels by a few pixels.
+    """
 
     anchors: AnchorParameters = AnchorParameters.default
     levels: tuple = DEFAULT_LEVELS
@@ -39,15 +42,13 @@ class Grid:
         strides = np.asarray(self.anchors.strides, np.float64)[:, None]
         canvas = np.ceil(sizes / CANVAS_MULTIPLE) * CANVAS_MULTIPLE
         laid = np.ceil(canvas[..., None, :] / 2.0 ** np.asarray(self.levels)[:, None])
-        centred = np.ceil(sizes[..., None, :] / strides - 0.5)  # (n - 0.5) * stride < side
+        # the last cell n - 1 with (n - 1 + centre) * stride < side
+        centred = np.ceil(sizes[..., None, :] / strides - self.anchors.centre)
         return np.minimum(laid, centred).astype(np.int64)
 
     def shapes(self):
         """Return the anchors of a cell of each level about the origin: [L, A, 4]."""
-        params = self.anchors
-        return np.stack(
-            [generate_anchors(size, params.ratios, params.scales) for size in params.sizes]
-        )
+        return np.stack([self.anchors.cell(index) for index in range(len(self.anchors.sizes))])
 
 
 def nearest_centres(boxes, sizes, grid):
@@ -64,8 +65,9 @@ def nearest_centres(boxes, sizes, grid):
     strides = np.asarray(grid.anchors.strides, np.float64)[:, None]  # [L, 1]
     cells = grid.cells(sizes)[..., ::-1]  # [T, L, 2] columns and rows
     middles = ((boxes[:, :2] + boxes[:, 2:]) / 2)[:, None]  # [T, 1, 2]
-    places = np.clip(np.rint(middles / strides - 0.5), 0, np.maximum(cells - 1, 0))
-    centres = (places + 0.5) * strides
+    centre = grid.anchors.centre
+    places = np.clip(np.rint(middles / strides - centre), 0, np.maximum(cells - 1, 0))
+    centres = (places + centre) * strides
     return np.where((cells > 0).all(axis=-1, keepdims=True), centres, np.nan)
 
 
@@ -153,16 +155,16 @@ def _owns_any(samples, row, size, grid):
 def _anchors_near(box, size, grid):
     """Return the anchors [n, 4] centred where their IoU with a box can reach 0.5."""
     found = [np.zeros((0, 4))]
-    cells = grid.cells(size)
+    cells, centre = grid.cells(size), grid.anchors.centre
     for stride, counts, shapes in zip(grid.anchors.strides, cells, grid.shapes(), strict=True):
         for shape in shapes:
             # IoU 0.5 takes half of either side along each axis, hence centres so near:
             reach = np.minimum(shape[2:] - shape[:2], box[2:] - box[:2]) / 2
             middle = (box[:2] + box[2:]) / 2
-            low = np.maximum(np.ceil((middle - reach) / stride - 0.5), 0)
-            high = np.minimum(np.floor((middle + reach) / stride - 0.5), counts[::-1] - 1)
+            low = np.maximum(np.ceil((middle - reach) / stride - centre), 0)
+            high = np.minimum(np.floor((middle + reach) / stride - centre), counts[::-1] - 1)
             x, y = (
-                (np.arange(start, end + 1) + 0.5) * stride
+                (np.arange(start, end + 1) + centre) * stride
                 for start, end in zip(low, high, strict=True)
             )
             x, y = np.meshgrid(x, y)

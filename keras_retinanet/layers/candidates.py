@@ -6,6 +6,7 @@ by falling score, equal ones by anchor, then class. Results are padded with -1.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -32,6 +33,7 @@ class Rule:
         max_detections: D.
         nms_threshold: IoU above which the worse box goes.
         candidates: how many pairs reach suppression; None for all (10,000 on JAX).
+        level_candidates: how many of each level of anchors; None for all.
     """
 
     threshold: float
@@ -40,6 +42,7 @@ class Rule:
     max_detections: int
     nms_threshold: float
     candidates: int | None
+    level_candidates: int | None = None
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,38 @@ def best_detections(scores, decode, rule):
     return ops.cond(settled, lambda: found, lambda: among(limit)[0])
 
 
-def detect_in_batch(scores, decode, others, rule):
+def _part(scores, start, count):
+    """Return the `Scores` of `count` anchors from `start` on."""
+    return Scores(
+        scores.best[start : start + count],
+        lambda anchors: scores.take(anchors + start),
+        scores.classes,
+    )
+
+
+def best_detections_by_level(scores, decode, rule, counts):
+    """As `best_detections`, the best pairs chosen level by level, as Lin et al. 2017 do.
+
+    Args:
+        scores, decode, rule: as there.
+        counts: number of anchors of each level.
+    """
+    select = _fixed_pairs if keras.backend.backend() == "jax" else _found_pairs
+    start, parts = 0, []
+    for count in counts:
+        pairs = select(_part(scores, start, count), rule, rule.level_candidates)
+        anchor, label, score, valid, _ = pairs
+        parts.append((ops.cast(anchor, "int32") + start, ops.cast(label, "int32"), score, valid))
+        start = start + count
+    pairs = [ops.concatenate(values) for values in zip(*parts, strict=True)]
+    order = _best_first(ops.where(pairs[3], pairs[2], -float("inf")), rule.candidates)
+    anchor, label, score, valid = (ops.take(values, order) for values in pairs)
+    boxes, score = decode(anchor, score)
+    kept = _keep_best(boxes, score, label, valid, scores.classes, rule)
+    return [gather_padded(values, kept) for values in (boxes, score, label, anchor)]
+
+
+def detect_in_batch(scores, decode, others, rule, counts=None):
     """Return [boxes [B, D, 4], scores [B, D], labels [B, D], *others [B, D, ...]].
 
     Args:
@@ -161,13 +195,15 @@ def detect_in_batch(scores, decode, others, rule):
         decode: as in `best_detections`, of places in the batch: image * N + anchor.
         others: tensors [B, N, ...] to select alike.
         rule: `Rule`.
+        counts: number of anchors of each level, to choose level by level; None for all at once.
     """
+    find = best_detections if counts is None else partial(best_detections_by_level, counts=counts)
     classes = scores.shape[-1]
     flat = ops.reshape(scores, (-1, classes))
 
     def per_image(image):
         start, best, *own = image
-        found = best_detections(
+        found = find(
             Scores(best, lambda anchors: ops.take(flat, anchors + start, axis=0), classes),
             lambda anchor, score: decode(anchor + start, score),
             rule,

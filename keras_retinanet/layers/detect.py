@@ -1,5 +1,6 @@
 """From a network's outputs to detections, decoding only the boxes that survive."""
 
+import dataclasses
 import math
 
 import keras
@@ -8,6 +9,14 @@ from keras import ops
 from keras_retinanet.layers.candidates import detect_in_batch
 from keras_retinanet.layers.filter_detections import FilterDetections
 from keras_retinanet.utils import boxes as geometry
+from keras_retinanet.utils.box_coder import BoxCoder
+
+
+def _frames(images_or_sizes):
+    """Return the (height, width) that boxes are clipped to: int32 [2], or [B, 2] of true sizes."""
+    if len(images_or_sizes.shape) == 2:
+        return images_or_sizes
+    return ops.stack([ops.cast(side, "int32") for side in ops.shape(images_or_sizes)[1:3]])
 
 
 @keras.saving.register_keras_serializable("keras_retinanet")
@@ -19,17 +28,31 @@ class Detect(FilterDetections):
 
     Args:
         activation: "sigmoid" where the class input is logits, "linear" where it is scores.
-        mean, std: standardisation of the deltas.
+        coder: `BoxCoder.to_dict()`; 1.0's coding for None.
+        levels: how many tensors of anchors there are.
+        level_candidates: how many pairs of each of them reach suppression; None for all.
+        clip_margin: pixels that the right and bottom limit lie inside the edge; None does not
+            clip.
         **kwargs: those of `FilterDetections`.
     """
 
-    def __init__(self, activation="linear", mean=None, std=None, **kwargs):
+    def __init__(
+        self,
+        activation="linear",
+        coder=None,
+        levels=1,
+        level_candidates=None,
+        clip_margin=1.0,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         if activation not in ("linear", "sigmoid"):
             raise ValueError(f"activation must be linear or sigmoid. Received: {activation!r}")
         self.activation = activation
-        self.mean = tuple(geometry.DELTA_MEAN if mean is None else mean)
-        self.std = tuple(geometry.DELTA_STD if std is None else std)
+        self.coder = BoxCoder(**(coder or {}))
+        self.levels = levels
+        self.level_candidates = level_candidates
+        self.clip_margin = clip_margin
 
     def _input_threshold(self):
         """Return the score threshold on the scale of the class input."""
@@ -44,33 +67,53 @@ class Detect(FilterDetections):
         """Return [boxes [B, D, 4], scores [B, D], labels [B, D], *others], padded with -1.
 
         Args:
-            inputs: [images [B, H, W, C], anchors [B, N, 4], deltas [B, N, 4],
-                classes [B, N, K], *others [B, N, ...]].
+            inputs: [images [B, H, W, C] or their true sizes [B, 2], *anchors [B, N, 4] of each
+                level, deltas [B, N, 4], classes [B, N, K], *others [B, N, ...]].
         """
-        images, anchors, deltas, classes, *others = inputs
-        height, width = ops.shape(images)[1:3]
+        frame, deltas, classes, *others = self._without_anchors(inputs)
+        per_level = inputs[1 : 1 + self.levels]
+        counts = [ops.shape(anchors)[1] for anchors in per_level]
+        anchors = per_level[0] if self.levels == 1 else ops.concatenate(per_level, axis=1)
+        frames, number = _frames(frame), ops.shape(anchors)[1]
         anchors, deltas = ops.reshape(anchors, (-1, 4)), ops.reshape(deltas, (-1, 4))
 
         def decode(place, score):
-            boxes = geometry.decode(
-                ops.take(deltas, place, axis=0),
-                ops.take(anchors, place, axis=0),
-                self.mean,
-                self.std,
+            boxes = self.coder.decode(
+                ops.take(deltas, place, axis=0), ops.take(anchors, place, axis=0)
             )
             score = ops.sigmoid(score) if self.activation == "sigmoid" else score
-            return geometry.clip(boxes, height, width), score
+            return self._clipped(boxes, frames, place // number), score
 
-        return detect_in_batch(classes, decode, others, self.rule(self._input_threshold()))
+        rule = self.rule(self._input_threshold())
+        counts = counts if self.level_candidates is not None else None
+        return detect_in_batch(classes, decode, others, rule, counts)
+
+    def rule(self, threshold):
+        """Return what becomes of scores, `threshold` being on their scale."""
+        return dataclasses.replace(super().rule(threshold), level_candidates=self.level_candidates)
+
+    def _clipped(self, boxes, frames, image):
+        """Return `boxes` [M, 4] clipped to their frames; image [M] counts in the batch."""
+        if self.clip_margin is None:
+            return boxes
+        if len(frames.shape) == 2:
+            frames = ops.take(frames, image, axis=0)
+        return geometry.clip(boxes, frames[..., 0], frames[..., 1], self.clip_margin)
+
+    def _without_anchors(self, inputs):
+        """Return all inputs, or their shapes, but for the anchors."""
+        return [inputs[0], *inputs[1 + self.levels :]]
 
     def compute_output_shape(self, input_shape):
         """Return the shapes of boxes, scores, labels and the others."""
-        return super().compute_output_shape([input_shape[1], *input_shape[3:]])
+        frame, deltas, classes, *others = self._without_anchors(input_shape)
+        return super().compute_output_shape([deltas, classes, *others])
 
     def compute_output_spec(self, inputs):
         """Return the specs: boxes and scores float32, labels int32, others as they came."""
         shapes = self.compute_output_shape([tensor.shape for tensor in inputs])
-        dtypes = ["float32", "float32", "int32", *(tensor.dtype for tensor in inputs[4:])]
+        others = self._without_anchors(inputs)[3:]
+        dtypes = ["float32", "float32", "int32", *(tensor.dtype for tensor in others)]
         return [
             keras.KerasTensor(shape, dtype=dtype)
             for shape, dtype in zip(shapes, dtypes, strict=True)
@@ -78,9 +121,21 @@ class Detect(FilterDetections):
 
     def compute_mask(self, inputs, mask=None):
         """Return no mask for any output."""
-        return (len(inputs) - 1) * [None]
+        return len(self._without_anchors(inputs)) * [None]
+
+    @classmethod
+    def from_config(cls, config):
+        """Return the layer of `get_config`, also of files whose coding was mean and std alone."""
+        older = {key: config[key] for key in ("mean", "std") if key in config}
+        own = {key: value for key, value in config.items() if key not in older}
+        return cls(**({"coder": older} | own if older else own))
 
     def get_config(self):
         """Return every argument."""
-        own = {"activation": self.activation, "mean": list(self.mean), "std": list(self.std)}
-        return super().get_config() | own
+        return super().get_config() | {
+            "activation": self.activation,
+            "coder": self.coder.to_dict(),
+            "levels": self.levels,
+            "level_candidates": self.level_candidates,
+            "clip_margin": self.clip_margin,
+        }

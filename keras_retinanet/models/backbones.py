@@ -6,7 +6,7 @@ A new backbone is a new row. Names are keras-retinanet 1.0's, and `mobilenetv2_{
 import difflib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 
@@ -17,8 +17,8 @@ from keras_retinanet.initializers import PriorProbability
 from keras_retinanet.models import retinanet as network
 from keras_retinanet.models.by_name import load_backbone_file
 from keras_retinanet.models.download import fetch
+from keras_retinanet.models.heads import group_norm
 from keras_retinanet.models.snapshot import attach_profile
-from keras_retinanet.utils.anchors import DEFAULT_LEVELS, AnchorParameters
 from keras_retinanet.utils.image import preprocess_image
 from keras_retinanet.utils.model import freeze_batch_norm
 from keras_retinanet.utils.profile import Profile
@@ -156,6 +156,38 @@ def find_family(name):
     raise ValueError(f"unknown backbone {name!r}. {hint}")
 
 
+def padded(inputs, profile):
+    """Return `inputs` padded as the profile has it."""
+    if profile.pad_multiple == 1:
+        return inputs
+    return layers.PadToMultiple(profile.pad_multiple, name=network.CANVAS)(inputs)
+
+
+def _pyramid(profile):
+    return partial(
+        network.create_pyramid_features,
+        feature_size=profile.pyramid_features,
+        p6_from=profile.p6_from,
+        p6_padding=profile.p6_padding,
+        p7_relu=profile.p7_relu,
+    )
+
+
+def _submodels(profile, num_anchors, prior_probability):
+    norm = None
+    if profile.head_norm == "group":
+        norm = group_norm(profile.head_norm_groups, profile.head_norm_epsilon)
+    return network.default_submodels(
+        profile.num_classes,
+        num_anchors,
+        profile.pyramid_features,
+        profile.head_features,
+        profile.head_layers,
+        prior_probability,
+        norm,
+    )
+
+
 class Backbone:
     """A backbone by its name.
 
@@ -194,14 +226,15 @@ class Backbone:
         backbone_weights=None,
         anchor_params=None,
         pyramid_levels=None,
-        pyramid_features=network.FEATURES,
-        head_features=network.FEATURES,
-        head_layers=network.HEAD_LAYERS,
+        pyramid_features=None,
+        head_features=None,
+        head_layers=None,
         prior_probability=network.PRIOR,
         num_anchors=None,
         submodels=None,
         backbone=None,
         backbone_options=None,
+        profile=None,
         **kwargs,
     ):
         """Return a network on this backbone, with its profile.
@@ -218,14 +251,31 @@ class Backbone:
             num_anchors, submodels, **kwargs: see `models.retinanet.retinanet`.
             backbone: another name, as 1.0 took it here.
             backbone_options: options of the builder, such as ResNet's conv1_padding.
+            profile: a row of `utils.families.FAMILIES` or a profile like it, whose switches the
+                network gets where no other argument says otherwise; 1.0's for None, but for the
+                preprocessing, which is then this backbone's.
         """
         if backbone not in (None, self.backbone):
             self = type(self)(backbone)
-        levels = DEFAULT_LEVELS if pyramid_levels is None else tuple(pyramid_levels)
-        anchors = anchor_params or AnchorParameters.default
-        inputs = keras.Input((None, None, 3)) if inputs is None else inputs
-        model, taps = self.build(inputs, **(backbone_options or {}))
-        network.check_levels(levels, has_c2="C2" in taps)
+        profile = profile or Profile(preprocessing=self.family.preprocessing)
+        given = {
+            "anchors": anchor_params,
+            "levels": None if pyramid_levels is None else tuple(pyramid_levels),
+            "pyramid_features": pyramid_features,
+            "head_features": head_features,
+            "head_layers": head_layers,
+            "backbone_options": backbone_options,
+        }
+        profile = replace(
+            profile,
+            backbone=self.backbone,
+            classes=("",) * num_classes,
+            **{name: value for name, value in given.items() if value is not None},
+        )
+        if inputs is None:
+            inputs = keras.Input((None, None, profile.preprocessing.channels))
+        model, taps = self.build(padded(inputs, profile), **profile.backbone_options)
+        network.check_levels(profile.levels, has_c2="C2" in taps)
         for layer in model.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = TRAINED_BATCH_NORM_MOMENTUM
@@ -234,34 +284,13 @@ class Backbone:
             freeze_batch_norm(model)
         if modifier:
             modifier(model)
-        submodels = submodels or network.default_submodels(
-            num_classes,
-            num_anchors or anchors.num_anchors(),
-            pyramid_features,
-            head_features,
-            head_layers,
-            prior_probability,
-        )
-        kwargs.setdefault(
-            "create_pyramid_features",
-            partial(network.create_pyramid_features, feature_size=pyramid_features),
-        )
+        num_anchors = num_anchors or profile.anchors.num_anchors()
+        submodels = submodels or _submodels(profile, num_anchors, prior_probability)
+        kwargs.setdefault("create_pyramid_features", _pyramid(profile))
         made = network.retinanet(
-            inputs, taps, num_classes, pyramid_levels=levels, submodels=submodels, **kwargs
+            inputs, taps, num_classes, pyramid_levels=profile.levels, submodels=submodels, **kwargs
         )
-        return attach_profile(
-            made,
-            Profile(
-                backbone=self.backbone,
-                classes=("",) * num_classes,
-                preprocessing=self.family.preprocessing,
-                anchors=anchors,
-                levels=levels,
-                pyramid_features=pyramid_features,
-                head_features=head_features,
-                head_layers=head_layers,
-            ),
-        )
+        return attach_profile(made, profile)
 
     def download_imagenet(self):
         """Return the path of the ImageNet weights, fetched to Keras' cache if need be."""

@@ -15,7 +15,7 @@ import h5py
 import keras
 
 from keras_retinanet.models.snapshot import MEMBER, facts_of, profile_of, written_aside
-from keras_retinanet.utils.image import preprocessing_constants
+from keras_retinanet.utils.normalisation import normalised
 
 BYTES_OF_A_WEIGHT = 4  # float32, under every dtype policy
 SPACE_BESIDE_WEIGHTS = 2_000_000  # bytes; configuration, names and HDF5's own tables
@@ -60,16 +60,6 @@ def check_space(path, model):
     needed = weights + max(weights // 10, SPACE_BESIDE_WEIGHTS)
     if shutil.disk_usage(Path(path).parent).free < needed:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-
-
-def device_preprocess(images, mode):
-    """Return uint8 RGB pictures [B, H, W, 3] as a network wants them: float32, BGR.
-
-    Equal to `utils.image.preprocess_image(images[..., ::-1], mode)`.
-    """
-    scale, mean, std = preprocessing_constants(mode)
-    bgr = keras.ops.cast(keras.ops.flip(images, axis=-1), "float32")
-    return (bgr * scale - mean) / std
 
 
 def export_saved_model(detector, folder, profile=None):
@@ -128,13 +118,13 @@ def check_saved_model_folder(folder):
         raise ValueError(f"{folder}: there is no folder {folder.parent}; make it first")
 
 
-def _write_saved_model(detector, folder, mode):
+def _write_saved_model(detector, folder, preprocessing):
     import tensorflow as tf
 
     images = tf.TensorSpec((None, None, None, 3), tf.uint8, name="images")
 
     def serve(images):
-        found = detector(device_preprocess(images, mode), training=False)
+        found = detector(normalised(images, preprocessing, order="rgb"), training=False)
         return dict(zip(OUTPUTS, found[: len(OUTPUTS)], strict=True))
 
     archive = keras.export.ExportArchive()

@@ -1,4 +1,4 @@
-"""The network of Lin et al. 2017 (arXiv:1708.02002): pyramid, heads, and the detector on top.
+"""The network of Lin et al. 2017 (arXiv:1708.02002), and the detector on top.
 
 Layer names are keras-retinanet 1.0's, so that its weights load by name. Logits, deltas and all
 that follows are float32 under every dtype policy.
@@ -11,156 +11,39 @@ from collections.abc import Mapping
 import keras
 
 from keras_retinanet import layers
-from keras_retinanet.initializers import PriorProbability
+from keras_retinanet.models.heads import (
+    FEATURES,
+    HEAD_LAYERS,
+    PRIOR,
+    default_classification_model,
+    default_regression_model,
+    default_submodels,
+)
+from keras_retinanet.models.pyramid import INNER_LEVELS, check_levels, create_pyramid_features
 from keras_retinanet.models.snapshot import attach_profile, profile_of
 from keras_retinanet.utils.anchors import DEFAULT_LEVELS, AnchorParameters
 
-FEATURES = 256
-HEAD_LAYERS = 4
-PRIOR = 0.01
-INNER_LEVELS = (3, 4, 5)  # compulsory: they come from the backbone
+__all__ = [
+    "FEATURES",
+    "HEAD_LAYERS",
+    "INNER_LEVELS",
+    "PRIOR",
+    "anchor_tensors",
+    "backbone_layers",
+    "check_levels",
+    "class_logits",
+    "create_pyramid_features",
+    "default_classification_model",
+    "default_regression_model",
+    "default_submodels",
+    "feature_levels",
+    "network_of",
+    "output_names",
+    "retinanet",
+    "retinanet_bbox",
+]
 
-
-def _kernel():
-    # a fresh instance for each layer: one instance would give all of them the same values
-    return keras.initializers.RandomNormal(mean=0.0, stddev=0.01)
-
-
-def _conv3x3(filters, name, **options):
-    return keras.layers.Conv2D(filters, 3, padding="same", name=name, **options)
-
-
-def _head(prefix, outputs, last_dim, width, features, depth, bias):
-    """Return the input and the float32 output [B, H * W * A, last_dim] of a head."""
-    inputs = keras.Input((None, None, features))
-    x = inputs
-    for index in range(depth):
-        x = _conv3x3(width, f"{prefix}_{index}", activation="relu", kernel_initializer=_kernel())(x)
-    x = _conv3x3(outputs, prefix, kernel_initializer=_kernel(), bias_initializer=bias)(x)
-    shape = (-1, last_dim)
-    return inputs, keras.layers.Reshape(shape, name=f"{prefix}_reshape", dtype="float32")(x)
-
-
-def default_classification_model(
-    num_classes,
-    num_anchors,
-    pyramid_feature_size=FEATURES,
-    prior_probability=PRIOR,
-    classification_feature_size=FEATURES,
-    name="classification_submodel",
-    num_layers=HEAD_LAYERS,
-):
-    """Return the class head: features [B, H, W, C] -> scores [B, H * W * A, K].
-
-    Its bias starts every score at `prior_probability` (section 4.1).
-    """
-    inputs, logits = _head(
-        "pyramid_classification",
-        num_classes * num_anchors,
-        num_classes,
-        classification_feature_size,
-        pyramid_feature_size,
-        num_layers,
-        PriorProbability(prior_probability),
-    )
-    scores = keras.layers.Activation(
-        "sigmoid", name="pyramid_classification_sigmoid", dtype="float32"
-    )(logits)
-    return keras.Model(inputs, scores, name=name)
-
-
-def default_regression_model(
-    num_values,
-    num_anchors,
-    pyramid_feature_size=FEATURES,
-    regression_feature_size=FEATURES,
-    name="regression_submodel",
-    num_layers=HEAD_LAYERS,
-):
-    """Return the box head: features [B, H, W, C] -> deltas [B, H * W * A, num_values]."""
-    inputs, deltas = _head(
-        "pyramid_regression",
-        num_values * num_anchors,
-        num_values,
-        regression_feature_size,
-        pyramid_feature_size,
-        num_layers,
-        "zeros",
-    )
-    return keras.Model(inputs, deltas, name=name)
-
-
-def default_submodels(
-    num_classes,
-    num_anchors,
-    pyramid_features=FEATURES,
-    head_features=FEATURES,
-    head_layers=HEAD_LAYERS,
-    prior_probability=PRIOR,
-):
-    """Return [("regression", model), ("classification", model)]."""
-    return [
-        (
-            "regression",
-            default_regression_model(
-                4, num_anchors, pyramid_features, head_features, num_layers=head_layers
-            ),
-        ),
-        (
-            "classification",
-            default_classification_model(
-                num_classes,
-                num_anchors,
-                pyramid_features,
-                prior_probability,
-                head_features,
-                num_layers=head_layers,
-            ),
-        ),
-    ]
-
-
-def check_levels(levels, has_c2):
-    """Raise ValueError unless a pyramid of `levels` can be built."""
-    levels = list(levels)
-    if missing := [level for level in INNER_LEVELS if level not in levels]:
-        raise ValueError(f"pyramid levels 3, 4 and 5 are required; {levels} lacks {missing}")
-    if levels != sorted(set(levels)) or levels[0] < 2 or levels[-1] > 7:
-        raise ValueError(f"pyramid levels must rise, each once, within 2 to 7. Received: {levels}")
-    if 7 in levels and 6 not in levels:
-        raise ValueError(f"P6 is required to use P7. Received: levels {levels}")
-    if 2 in levels and not has_c2:
-        raise ValueError("this backbone gives no C2, so level 2 cannot be built; leave level 2 out")
-
-
-def create_pyramid_features(backbone_layers, pyramid_levels, feature_size=FEATURES):
-    """Return {"P3": tensor, …} for `pyramid_levels` (Lin et al. 2017, arXiv:1612.03144).
-
-    P6 comes from C5 by a 3x3 of stride 2, P7 from relu(P6) likewise.
-
-    Args:
-        backbone_layers: {"C3": tensor, "C4": tensor, "C5": tensor}, with "C2" for level 2.
-    """
-    check_levels(pyramid_levels, has_c2="C2" in backbone_layers)
-    top_down = sorted((level for level in pyramid_levels if level <= 5), reverse=True)
-    pyramid, above = {}, None
-    for level in top_down:
-        x = keras.layers.Conv2D(feature_size, 1, name=f"C{level}_reduced")(
-            backbone_layers[f"C{level}"]
-        )
-        if above is not None:
-            x = keras.layers.Add(name=f"P{level}_merged")([above, x])
-        if level > top_down[-1]:
-            finer = backbone_layers[f"C{level - 1}"]
-            above = layers.UpsampleLike(name=f"P{level}_upsampled")([x, finer])
-        pyramid[f"P{level}"] = _conv3x3(feature_size, f"P{level}")(x)
-    if 6 in pyramid_levels:
-        pyramid["P6"] = _conv3x3(feature_size, "P6", strides=2)(backbone_layers["C5"])
-    if 7 in pyramid_levels:
-        x = keras.layers.Activation("relu", name="C6_relu")(pyramid["P6"])
-        pyramid["P7"] = _conv3x3(feature_size, "P7", strides=2)(x)
-    return pyramid
-
+CANVAS = "padded_canvas"  # name of the layer that pads a network's input
 
 __create_pyramid_features = create_pyramid_features  # 1.0's name
 
@@ -221,7 +104,7 @@ def feature_levels(network):
 
 def backbone_layers(network):
     """Return the layers of `network` that come before its pyramid and heads."""
-    own = re.compile(r"(C\d_reduced|P\d(_merged|_upsampled)?|C6_relu|.*_submodel)")
+    own = re.compile(r"(C\d_reduced|P\d(_merged|_upsampled|_padding)?|C6_relu|.*_submodel)")
     outputs = set(output_names(network))
     return [
         layer
@@ -275,19 +158,38 @@ def network_of(detector):
     return attach_profile(network, profile_of(detector))
 
 
-def anchor_tensor(network, levels, params):
-    """Return the anchors [B, N, 4] of all levels."""
-    per_level = [
-        layers.Anchors(
+def canvas_of(network):
+    """Return the tensor that `network` works on: its input, or that padded to whole cells."""
+    names = {layer.name for layer in network.layers}
+    return network.get_layer(CANVAS).output if CANVAS in names else network.inputs[0]
+
+
+def anchor_tensors(network, levels, params):
+    """Return the anchors [B, N, 4] of each level."""
+    canvas = canvas_of(network)
+    made = []
+    for index, level in enumerate(levels):
+        features = network.get_layer(f"P{level}").output
+        fixed = params.stride_rule == "fixed"
+        layer = layers.Anchors(
             size=params.sizes[index],
-            stride=params.strides[index],
+            stride=params.strides[index] if fixed else None,
             ratios=params.ratios,
             scales=params.scales,
+            centre=params.centre,
+            rounding=params.rounding,
+            order=params.order,
             name=f"anchors_{index}",
-        )(network.get_layer(f"P{level}").output)
-        for index, level in enumerate(levels)
-    ]
-    return keras.layers.Concatenate(axis=1, name="anchors", dtype="float32")(per_level)
+        )
+        made.append(layer(features if fixed else [features, canvas]))
+    return made
+
+
+def anchor_tensor(network, levels, params):
+    """Return the anchors [B, N, 4] of all levels."""
+    return keras.layers.Concatenate(axis=1, name="anchors", dtype="float32")(
+        anchor_tensors(network, levels, params)
+    )
 
 
 def retinanet_bbox(
@@ -301,6 +203,7 @@ def retinanet_bbox(
     score_threshold=None,
     max_detections=None,
     parallel_iterations=32,
+    sizes=None,
     **kwargs,
 ):
     """Return the detector: images -> boxes [B, D, 4], scores [B, D], labels [B, D], *others.
@@ -310,35 +213,34 @@ def retinanet_bbox(
         nms, class_specific_filter: see `layers.FilterDetections`.
         anchor_params, pyramid_levels, nms_threshold, score_threshold, max_detections: None takes
             the network's profile.
+        parallel_iterations: taken for 1.0's sake.
+        sizes: `keras.Input((2,))` for (height, width) of each picture on its canvas makes the
+            detector a model of [images, sizes], for batches of different true sizes whose boxes
+            are clipped to the picture; None takes pictures as large as the batch.
     """
     network = model if model is not None else retinanet(**kwargs)
-    profile = profile_of(network)
-    levels = tuple(pyramid_levels or feature_levels(network))
-    params = anchor_params or profile.anchors
-    if len(levels) != len(params.sizes):
-        raise ValueError(
-            f"{len(levels)} pyramid levels {levels} need as many anchor sizes. "
-            f"Received: sizes {params.sizes}"
-        )
-    given = {
-        "nms_threshold": nms_threshold,
-        "score_threshold": score_threshold,
-        "max_detections": max_detections,
-    }
-    profile = dataclasses.replace(
-        profile,
-        anchors=params,
-        levels=levels,
+    profile = _detector_profile(
+        profile_of(network),
+        levels=tuple(pyramid_levels or feature_levels(network)),
+        anchors=anchor_params,
         nms=nms,
         class_specific_filter=class_specific_filter,
-        **{key: value for key, value in given.items() if value is not None},
+        nms_threshold=nms_threshold,
+        score_threshold=score_threshold,
+        max_detections=max_detections,
     )
-    logits = class_logits(network, levels)
+    logits = class_logits(network, profile.levels)
     deltas, scores, *others = network.outputs
+    by_level = profile.level_candidates is not None
+    make_anchors = anchor_tensors if by_level else anchor_tensor
+    anchors = make_anchors(network, profile.levels, profile.anchors)
+    anchors = anchors if by_level else [anchors]
     detect = layers.Detect(
         activation="linear" if logits is None else "sigmoid",
-        mean=profile.box_mean,
-        std=profile.box_std,
+        levels=len(anchors),
+        level_candidates=profile.level_candidates,
+        coder=profile.coder.to_dict(),
+        clip_margin=None if profile.clip_to == "nothing" else profile.clip_margin,
         nms=nms,
         class_specific_filter=class_specific_filter,
         nms_threshold=profile.nms_threshold,
@@ -348,7 +250,21 @@ def retinanet_bbox(
         parallel_iterations=parallel_iterations,
         name="filtered_detections",
     )
-    anchors = anchor_tensor(network, levels, params)
-    classes = scores if logits is None else logits
-    outputs = detect([network.inputs[0], anchors, deltas, classes, *others])
-    return attach_profile(keras.Model(network.input, outputs, name=name), profile)
+    frame = canvas_of(network) if profile.clip_to == "canvas" else network.inputs[0]
+    inputs = network.input
+    if sizes is not None:
+        frame, inputs = sizes, [network.inputs[0], sizes]
+    outputs = detect([frame, *anchors, deltas, scores if logits is None else logits, *others])
+    return attach_profile(keras.Model(inputs, outputs, name=name), profile)
+
+
+def _detector_profile(profile, levels, anchors, **given):
+    """Return `profile` with what is given; None keeps its own."""
+    anchors = anchors or profile.anchors
+    if len(levels) != len(anchors.sizes):
+        raise ValueError(
+            f"{len(levels)} pyramid levels {levels} need as many anchor sizes. "
+            f"Received: sizes {anchors.sizes}"
+        )
+    given = {key: value for key, value in given.items() if value is not None}
+    return dataclasses.replace(profile, anchors=anchors, levels=levels, **given)

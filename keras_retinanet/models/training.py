@@ -5,19 +5,17 @@ losses to the logits. Only `compute_loss` is ours; `fit` is Keras' own on every 
 """
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_retinanet import losses
 from keras_retinanet.models.folding import with_folded_batch_norm
 from keras_retinanet.models.retinanet import anchor_tensor, class_logits
 from keras_retinanet.models.snapshot import profile_of
-from keras_retinanet.utils import boxes as geometry
-from keras_retinanet.utils.image import preprocessing_constants
+from keras_retinanet.utils.normalisation import normalised
 from keras_retinanet.utils.targets import assign
 
 
-def normalise(images, sizes, mode):
+def normalise(images, sizes, preprocessing):
     """Return float32 network input of uint8 canvases.
 
     What lies beyond the true picture becomes 0, as on keras-retinanet 1.0's canvas.
@@ -25,13 +23,9 @@ def normalise(images, sizes, mode):
     Args:
         images: uint8 [B, H, W, 3], BGR.
         sizes: [B, 2], (height, width) of each picture on its canvas.
-        mode: of `utils.image.preprocess_image`.
+        preprocessing: `Preprocessing`, or the name of one.
     """
-    scale, mean, std = (
-        ops.convert_to_tensor(np.asarray(value, dtype=np.float32))
-        for value in preprocessing_constants(mode)
-    )
-    pixels = (ops.cast(images, "float32") * scale - mean) / std
+    pixels = normalised(images, preprocessing)
     shape = ops.shape(images)
     rows = ops.cast(ops.arange(shape[1]), "float32")[None, :, None]  # [1, H, 1]
     columns = ops.cast(ops.arange(shape[2]), "float32")[None, None, :]  # [1, 1, W]
@@ -84,7 +78,7 @@ class TrainingModel(keras.Model):
         """Return the sum of class and box loss; both are tracked as metrics."""
         anchors = y_pred["anchors"][0]  # [N, 4], alike for the whole batch
         state, labels, boxes = assign(anchors, y["boxes"], y["labels"], x["sizes"])
-        targets = geometry.encode(boxes, anchors, self.profile.box_mean, self.profile.box_std)
+        targets = self.profile.coder.encode(boxes, anchors)
         classification = self.classification_loss(y_pred["logits"], labels, state)
         regression = losses.box_loss(y_pred["deltas"], targets, state)
         self.classification_tracker.update_state(classification)

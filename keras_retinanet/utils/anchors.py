@@ -1,8 +1,9 @@
 """Anchors: the reference boxes of every cell of every pyramid level.
 
 An anchor of cell (row, column) is centred on ((column + 0.5) * stride, (row + 0.5) * stride).
-Order, outermost first: level, row, column, ratio (height / width), scale. Host functions
-(NumPy) carry keras-retinanet 1.0's names; `layers.Anchors` lays the same grid on the device.
+Order, outermost first: level, row, column, ratio (height / width), scale. Both are 1.0's; other
+families of published weights set them otherwise. Host functions (NumPy) carry keras-retinanet
+1.0's names; `layers.Anchors` lays the same grid on the device.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -18,6 +19,13 @@ NEGATIVE_OVERLAP = 0.4
 POSITIVE_OVERLAP = 0.5
 REGION = -2  # label of a box that marks a region to ignore, not an object
 REGION_SHARE = 0.5  # of a background anchor's area inside a region from which it is ignored
+
+
+CHOICES = {
+    "stride_rule": ("fixed", "floor"),
+    "rounding": ("none", "whole"),
+    "order": ("ratio", "scale"),
+}
 
 
 def _numbers(values, kind):
@@ -36,12 +44,21 @@ class AnchorParameters:
         strides: distance of neighbouring cells, pixels, for each level.
         ratios: height / width.
         scales: factors on `sizes`.
+        centre: where in its cell an anchor is centred, in strides from the top left corner.
+        stride_rule: "fixed", or "floor": the whole part of the canvas' side over the number of
+            cells, which torchvision takes in place of `strides`.
+        rounding: "none", or "whole": sides cut to whole pixels, then corners rounded.
+        order: which is outermost in a cell, "ratio" or "scale".
     """
 
     sizes: tuple = (32, 64, 128, 256, 512)
     strides: tuple = (8, 16, 32, 64, 128)
     ratios: tuple = (0.5, 1.0, 2.0)
     scales: tuple = field(default=(2**0, 2 ** (1 / 3), 2 ** (2 / 3)))
+    centre: float = 0.5
+    stride_rule: str = "fixed"
+    rounding: str = "none"
+    order: str = "ratio"
     default: ClassVar["AnchorParameters"]
 
     def __post_init__(self):
@@ -59,36 +76,80 @@ class AnchorParameters:
                 "anchors need one size and one stride for each level. Received: "
                 f"{len(self.sizes)} sizes {self.sizes}, {len(self.strides)} strides {self.strides}"
             )
+        for name, known in CHOICES.items():
+            if (value := getattr(self, name)) not in known:
+                raise ValueError(
+                    f"anchor {name} must be one of {', '.join(known)}. Received: {value!r}"
+                )
 
     def num_anchors(self):
         """Return the number of anchors of a cell."""
         return len(self.ratios) * len(self.scales)
 
+    def cell(self, index):
+        """Return the anchors [A, 4] of one cell of the level `index`, about the origin."""
+        return generate_anchors(
+            self.sizes[index], self.ratios, self.scales, self.rounding, self.order
+        )
+
+    def stride(self, index, canvas, cells):
+        """Return the (vertical, horizontal) distance of neighbouring cells of a level, pixels.
+
+        Args:
+            index: of the level.
+            canvas: (height, width), pixels.
+            cells: (rows, columns) of the level on that canvas.
+        """
+        if self.stride_rule == "fixed":
+            return self.strides[index], self.strides[index]
+        return int(canvas[0]) // int(cells[0]), int(canvas[1]) // int(cells[1])
+
     def to_dict(self):
-        """Return the parameters as lists that JSON can hold."""
-        return {name: list(values) for name, values in asdict(self).items()}
+        """Return the parameters as values that JSON can hold."""
+        values = asdict(self).items()
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in values}
 
 
 AnchorParameters.default = AnchorParameters()
 
 
-def generate_anchors(base_size=16, ratios=None, scales=None):
-    """Return the anchors [R * S, 4] of one cell, centred on the origin, ratio outermost."""
+def generate_anchors(base_size=16, ratios=None, scales=None, rounding="none", order="ratio"):
+    """Return the anchors [R * S, 4] of one cell, centred on the origin.
+
+    Args:
+        base_size: side at scale 1, pixels.
+        ratios, scales, rounding, order: as in `AnchorParameters`.
+    """
     default = AnchorParameters.default
     ratios = np.asarray(default.ratios if ratios is None else ratios, dtype=np.float32)
     scales = np.asarray(default.scales if scales is None else scales, dtype=np.float32)
     # the side is a float32 product, as in 1.0: published weights were trained on it
     sides = (np.float32(base_size) * scales).astype(np.float64)
+    if rounding == "whole":
+        sides = np.floor(sides)
     ratios = ratios.astype(np.float64)
     widths = np.sqrt(sides[None, :] ** 2 / ratios[:, None])
     heights = widths * ratios[:, None]
-    return (np.stack([-widths, -heights, widths, heights], axis=-1) / 2).reshape(-1, 4)
+    corners = np.stack([-widths, -heights, widths, heights], axis=-1) / 2  # [R, S, 4]
+    if rounding == "whole":
+        corners = np.round(corners)
+    if order == "scale":
+        corners = corners.swapaxes(0, 1)
+    return corners.reshape(-1, 4)
 
 
-def shift(shape, stride, anchors):
-    """Return `anchors` [A, 4] repeated over a grid of `shape` (rows, columns): [H * W * A, 4]."""
-    x = (np.arange(shape[1]) + 0.5) * stride
-    y = (np.arange(shape[0]) + 0.5) * stride
+def shift(shape, stride, anchors, centre=0.5):
+    """Return `anchors` [A, 4] repeated over a grid of `shape` (rows, columns): [H * W * A, 4].
+
+    Args:
+        shape: (rows, columns).
+        stride: pixels from cell to cell, or (vertical, horizontal).
+        anchors: of one cell, about the origin.
+        centre: as in `AnchorParameters`.
+    """
+    down, across = np.broadcast_to(stride, 2)
+    x = (np.arange(shape[1]) + centre) * across
+    y = (np.arange(shape[0]) + centre) * down
     x, y = np.meshgrid(x, y)
     centres = np.stack([x, y, x, y], axis=-1).reshape(-1, 1, 4)
     return (centres + anchors[None]).reshape(-1, 4)
@@ -140,10 +201,16 @@ def anchors_for_shape(image_shape, pyramid_levels=None, anchor_params=None, shap
     levels = DEFAULT_LEVELS if pyramid_levels is None else pyramid_levels
     params = anchor_params or AnchorParameters.default
     shapes = (shapes_callback or guess_shapes)(image_shape, levels)
+    if len(shapes) != len(params.sizes):
+        raise ValueError(
+            f"{len(shapes)} pyramid levels need as many anchor sizes. Received: {params.sizes}"
+        )
     return np.concatenate(
         [
-            shift(shape, stride, generate_anchors(size, params.ratios, params.scales))
-            for shape, stride, size in zip(shapes, params.strides, params.sizes, strict=True)
+            shift(
+                shape, params.stride(index, image_shape, shape), params.cell(index), params.centre
+            )
+            for index, shape in enumerate(shapes)
         ]
     )
 

@@ -111,24 +111,35 @@ def _constant(values, like):
     return ops.convert_to_tensor(np.asarray(values, dtype=np.float32), dtype=like.dtype)
 
 
+def standardise(deltas, mean, std):
+    """Return (deltas - mean) / std, both four numbers."""
+    return (deltas - _constant(mean, deltas)) / _constant(std, deltas)
+
+
+def unstandardise(deltas, mean, std):
+    """Return what `standardise` made `deltas` of."""
+    return deltas * _constant(std, deltas) + _constant(mean, deltas)
+
+
 def encode(boxes, anchors, mean=DELTA_MEAN, std=DELTA_STD):
     """Return deltas [..., 4] such that decode(encode(boxes, anchors), anchors) == boxes."""
-    deltas = (boxes - anchors) / _reference_sides(anchors)
-    return (deltas - _constant(mean, deltas)) / _constant(std, deltas)
+    return standardise((boxes - anchors) / _reference_sides(anchors), mean, std)
 
 
 def decode(deltas, anchors, mean=DELTA_MEAN, std=DELTA_STD):
     """Return the boxes [..., 4] that `deltas` [..., 4] make of `anchors` [..., 4]."""
-    deltas = deltas * _constant(std, deltas) + _constant(mean, deltas)
-    return anchors + deltas * _reference_sides(anchors)
+    return anchors + unstandardise(deltas, mean, std) * _reference_sides(anchors)
 
 
-def clip(boxes, height, width):
-    """Move the corners of `boxes` [..., 4] into [0, width - 1] and [0, height - 1].
+def clip(boxes, height, width, margin=1.0):
+    """Move the corners of `boxes` [..., 4] into [0, width - margin] and [0, height - margin].
 
-    One less than the side, as keras-retinanet 1.0 clips.
+    Args:
+        boxes: [..., 4].
+        height, width: numbers, or [...].
+        margin: 1 as keras-retinanet 1.0 clips; 0 lets boxes reach the last pixel's far edge.
     """
-    right = ops.cast(width, boxes.dtype) - 1.0
-    bottom = ops.cast(height, boxes.dtype) - 1.0
-    limit = ops.stack([right, bottom, right, bottom])
+    right = ops.cast(width, boxes.dtype) - margin
+    bottom = ops.cast(height, boxes.dtype) - margin
+    limit = ops.stack([right, bottom, right, bottom], axis=-1)
     return ops.maximum(ops.minimum(boxes, limit), 0.0)

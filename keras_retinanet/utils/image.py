@@ -16,6 +16,7 @@ from keras_retinanet.utils.image_files import (
     read_image_bgr,
     read_image_size,
 )
+from keras_retinanet.utils.normalisation import preprocessing_of
 from keras_retinanet.utils.transform import change_transform_origin, translation
 from keras_retinanet.utils.visual_effects import (
     VisualEffect,
@@ -40,7 +41,6 @@ __all__ = [
     "check_image",
     "compute_resize_scale",
     "preprocess_image",
-    "preprocessing_constants",
     "random_visual_effect_generator",
     "read_image_bgr",
     "read_image_size",
@@ -50,42 +50,29 @@ __all__ = [
 DEFAULT_MIN_SIDE = 800
 DEFAULT_MAX_SIDE = 1333
 
-# mode: (scale, mean, std), blue first; the network's input is (x * scale - mean) / std
-_PREPROCESSING = {
-    "caffe": (1.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)),  # mean level of ImageNet
-    "tf": (1 / 127.5, (1.0, 1.0, 1.0), (1.0, 1.0, 1.0)),
-    "torch": (1 / 255, (0.406, 0.456, 0.485), (0.225, 0.224, 0.229)),  # of ImageNet, over 255
-}
 _LEVELS = np.arange(256, dtype=np.float32)[:, None]
 
 
-def preprocessing_constants(mode):
-    """Return (scale, mean [3], std [3]), blue first: the input is (x * scale - mean) / std.
-
-    Raises:
-        ValueError: there is no such mode.
-    """
-    if mode not in _PREPROCESSING:
-        known = ", ".join(_PREPROCESSING)
-        raise ValueError(f"unknown preprocessing mode {mode!r}. Choose one of: {known}.")
-    scale, mean, std = _PREPROCESSING[mode]
-    return scale, np.float32(mean), np.float32(std)
-
-
 def preprocess_image(x, mode="caffe"):
-    """Return what a network wants to see of pictures [..., H, W, 3], float32, blue first.
+    """Return what a network wants to see of pictures [..., H, W, C], float32.
 
     Args:
-        x: levels 0 to 255, uint8 or float.
-        mode: "caffe" (mean subtracted), "tf" (-1 to 1) or "torch" (mean 0, deviation 1).
+        x: levels 0 to 255, uint8 or float; three channels are blue first.
+        mode: a `Preprocessing`, or the name of one: "caffe" (mean subtracted), "tf" (-1 to 1) or
+            "torch" (mean 0, deviation 1) are 1.0's.
     """
-    scale, mean, std = preprocessing_constants(mode)
+    preprocessing = preprocessing_of(mode)
+    scale, mean, std = preprocessing.constants()
     x = np.asarray(x)
+    if preprocessing.order == "rgb" and x.shape[-1] == 3:
+        x = x[..., ::-1]
     if x.dtype != np.uint8 or x.ndim < 3 or x.shape[-1] != 3 or not x.size:
-        return (x.astype(np.float32) * np.float32(scale) - mean) / std
-    table = (_LEVELS * np.float32(scale) - mean) / std  # [256, 3]
+        return (x.astype(np.float32) * scale - mean) / std
+    table = (_LEVELS * scale - mean) / std  # [256, 3]
     # a table is 3x faster than arithmetic: 1.6 against 4.6 ms for 800 x 1067
-    return cv2.LUT(x.reshape(-1, x.shape[-2], 3), table[None]).reshape(x.shape)
+    return cv2.LUT(np.ascontiguousarray(x).reshape(-1, x.shape[-2], 3), table[None]).reshape(
+        x.shape
+    )
 
 
 def compute_resize_scale(image_shape, min_side=DEFAULT_MIN_SIDE, max_side=DEFAULT_MAX_SIDE):

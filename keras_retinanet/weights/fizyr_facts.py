@@ -189,6 +189,7 @@ def detector_facts_of(layers):
     found = {}
     for name in ("boxes", "filtered_detections"):  # RegressBoxes; our Detect codes boxes itself
         config = layers[name].config if name in layers else {}
-        found |= {f"box_{key}": config[key] for key in ("mean", "std") if key in config}
+        coder = config.get("coder", config)
+        found |= {f"box_{key}": coder[key] for key in ("mean", "std") if key in coder}
         found |= {key: config[key] for key in FILTER_OPTIONS if key in config}
     return found

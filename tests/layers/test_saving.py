@@ -34,13 +34,36 @@ FILTER = {
     "name": "filter",
 }
 
+CODER = {
+    "coding": "centres",
+    "mean": [0.1, 0.1, 0.1, 0.1],
+    "std": [0.3, 0.3, 0.3, 0.3],
+    "pixel": 1.0,
+    "clamp": 4.0,
+}
+
 # Each row: class, arguments other than the defaults, inputs.
 LAYERS = {
     "anchors": (
         layers.Anchors,
-        {"size": 20, "stride": 8, "ratios": [0.5, 2.0], "scales": [1.0, 1.5], "name": "a"},
+        {
+            "size": 20,
+            "stride": 8,
+            "ratios": [0.5, 2.0],
+            "scales": [1.0, 1.5],
+            "centre": 0.0,
+            "rounding": "whole",
+            "order": "scale",
+            "name": "a",
+        },
         np.zeros((2, 3, 4, 1), np.float32),
     ),
+    "anchors of floored strides": (
+        layers.Anchors,
+        {"size": 20, "stride": None, "name": "a"},
+        [np.zeros((2, 3, 4, 1), np.float32), IMAGES],
+    ),
+    "pad": (layers.PadToMultiple, {"multiple": 16, "name": "p"}, IMAGES),
     "upsample": (
         layers.UpsampleLike,
         {"name": "u"},
@@ -55,8 +78,13 @@ LAYERS = {
     "filter": (layers.FilterDetections, FILTER, [BOXES, SCORES, OTHER]),
     "detect": (
         layers.Detect,
-        FILTER | {"activation": "sigmoid", "mean": [0.1] * 4, "std": [0.3] * 4},
+        FILTER | {"activation": "sigmoid", "coder": CODER, "clip_margin": 0.0},
         [IMAGES, BOXES, DELTAS, SCORES, OTHER],
+    ),
+    "detect by level": (
+        layers.Detect,
+        FILTER | {"coder": CODER, "levels": 2, "level_candidates": 2, "clip_margin": None},
+        [IMAGES, BOXES[:, :1], BOXES[:, 1:], DELTAS, SCORES, OTHER],
     ),
 }
 

@@ -13,6 +13,7 @@ from keras_retinanet.models.by_name import WeightsError
 from keras_retinanet.models.retinanet import backbone_layers
 from keras_retinanet.models.snapshot import profile_of
 from keras_retinanet.utils.model import freeze
+from keras_retinanet.utils.normalisation import PREPROCESSINGS
 from tests.backends import array
 
 SMALL = {"pyramid_features": 16, "head_features": 16, "head_layers": 1}
@@ -167,7 +168,7 @@ def test_small_backbones_run_at_odd_sizes_and_keep_their_options_in_the_profile(
     number = 9 * (12 * 8 + 6 * 4 + 3 * 2 + 2 * 1 + 1 * 1)
     assert [tuple(output.shape) for output in outputs] == [(1, number, 4), (1, number, 3)]
     profile = profile_of(network)
-    assert profile.preprocessing == PREPROCESSING[name]
+    assert profile.preprocessing == PREPROCESSINGS[PREPROCESSING[name]]
     assert (profile.backbone, profile.head_layers, profile.pyramid_features) == (name, 1, 16)
 
 

@@ -184,7 +184,7 @@ def test_the_detector_has_the_names_of_1_0(detector):
 def test_the_detector_takes_what_it_is_not_given_from_the_profile(network, detector):
     layer = detector.get_layer("filtered_detections")
     assert layer.nms_threshold == PROFILE.nms_threshold
-    assert layer.mean == PROFILE.box_mean
+    assert layer.coder == PROFILE.coder
     assert (layer.score_threshold, layer.max_detections) == (0.001, 20)
     profile = profile_of(detector)
     assert (profile.score_threshold, profile.max_detections) == (0.001, 20)

@@ -150,7 +150,8 @@ def test_a_written_grid_is_read_back_and_the_rest_is_kept(config, tmp_path):
     read = read_config_file(path)
     grid = parse_grid(read, path)
     assert grid["pyramid_levels"] == [2, 3]
-    for name, values in anchors.to_dict().items():
+    for name in ("sizes", "strides", "ratios", "scales"):
+        values = getattr(anchors, name)
         assert getattr(grid["anchor_params"], name) == pytest.approx(tuple(values), rel=1e-11)
     assert parse_network(read) == {"pyramid_features": 64, "head_layers": 2}
     assert "[network]" not in grid_text(anchors, (2, 3))

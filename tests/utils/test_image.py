@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_retinanet.utils import image as im
+from keras_retinanet.utils.normalisation import preprocessing_of
 from keras_retinanet.utils.transform import rotation, scaling, transform_aabb, translation
 
 SOURCES = [np.random.default_rng, np.random.RandomState]
@@ -35,7 +36,7 @@ def test_preprocess_image_normalises_each_channel(mode, expected, dtype, shape):
     found = im.preprocess_image(levels, mode)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, np.broadcast_to(expected, shape), rtol=1e-5)
-    scale, mean, std = im.preprocessing_constants(mode)
+    scale, mean, std = preprocessing_of(mode).constants()
     np.testing.assert_allclose(found, (levels * scale - mean) / std, rtol=1e-5)
 
 

@@ -6,18 +6,35 @@ import json
 import pytest
 
 from keras_retinanet.utils.anchors import AnchorParameters
+from keras_retinanet.utils.normalisation import PREPROCESSINGS, Preprocessing
 from keras_retinanet.utils.profile import Profile
 
 OTHER = Profile(
+    family="odtk",
     backbone="mobilenet128_0.25",
+    backbone_options={"stride_in": "3x3", "epsilon": 0.0},
     classes=("cat", "", "dog"),
-    preprocessing="tf",
+    preprocessing=Preprocessing("rgb", 0.5, (1.0, 2.0, 3.0, 4.0), (1.0, 2.0, 3.0, 4.0)),
+    resize_rule="pillow",
+    pad_multiple=32,
+    p6_from="P5",
+    p6_padding=1,
+    p7_relu=False,
+    head_norm="group",
+    head_norm_groups=16,
+    head_norm_epsilon=1e-3,
+    box_coding="centres",
+    box_pixel=1.0,
+    box_clamp=4.0,
+    level_candidates=500,
+    clip_to="image",
+    clip_margin=0.0,
     image_min_side=400,
     image_max_side=600,
     resize=False,
     tile=512,
     tile_overlap=0.3,
-    anchors=AnchorParameters((16, 40), (8, 16), (1,), (1, 1.5)),
+    anchors=AnchorParameters((16, 40), (8, 16), (1,), (1, 1.5), 0.0, "floor", "whole", "scale"),
     levels=(3, 4),
     box_mean=(0.1, 0.2, 0.3, 0.4),
     box_std=(1.0, 2.0, 3.0, 4.0),
@@ -45,7 +62,7 @@ def test_profiles_survive_json(profile):
 
 def test_the_default_is_1_0():
     profile = Profile()
-    assert (profile.backbone, profile.preprocessing) == ("resnet50", "caffe")
+    assert (profile.backbone, profile.preprocessing) == ("resnet50", PREPROCESSINGS["caffe"])
     assert (profile.image_min_side, profile.image_max_side) == (800, 1333)
     assert profile.levels == (3, 4, 5, 6, 7)
     assert profile.box_std == (0.2, 0.2, 0.2, 0.2)

@@ -12,6 +12,7 @@ import pytest
 from keras_retinanet import models
 from keras_retinanet.models.snapshot import profile_of
 from keras_retinanet.utils.anchors import AnchorParameters
+from keras_retinanet.utils.normalisation import PREPROCESSINGS
 
 pytestmark = [
     pytest.mark.heavy,
@@ -69,7 +70,7 @@ def test_a_training_model_of_keras_2_gives_its_outputs(
     theirs.save(path) if whole else theirs.save_weights(path)
     ours = models.load_model(path)
     profile = profile_of(ours)
-    assert (profile.backbone, profile.preprocessing) == (name, mode)
+    assert (profile.backbone, profile.preprocessing) == (name, PREPROCESSINGS[mode])
     assert profile.num_classes == 3
     assert (profile.pyramid_features, profile.head_features) == (32, 24)
     differences = [

@@ -12,6 +12,7 @@ from keras_retinanet.models.by_name import load_by_name
 from keras_retinanet.models.snapshot import SnapshotError, profile_of
 from keras_retinanet.models.weight_files import WeightsError
 from keras_retinanet.utils.anchors import AnchorParameters
+from keras_retinanet.utils.normalisation import PREPROCESSINGS
 from keras_retinanet.weights.fizyr import load_fizyr
 from tests.weights import keras2_file
 
@@ -83,7 +84,7 @@ def test_the_backbone_is_found_and_every_weight_set(backbone, preprocessing, tmp
     loaded = models.load_model(keras2_file.write_network(tmp_path / "old.h5", written))
     profile = profile_of(loaded)
     assert profile.backbone == backbone
-    assert profile.preprocessing == preprocessing  # 1.0's, also for DenseNet
+    assert profile.preprocessing == PREPROCESSINGS[preprocessing]  # 1.0's, also for DenseNet
     assert profile.num_classes == 3
     for ours, theirs in zip(loaded.variables, written.variables, strict=True):
         assert np.array_equal(numpy(ours), numpy(theirs)), ours.path
@@ -222,7 +223,7 @@ def test_a_h5_that_keras_3_wrote_of_our_network_keeps_our_preprocessing(tmp_path
     path = tmp_path / "ours.h5"
     written.save(path)
     loaded = models.load_model(path)
-    assert profile_of(loaded).preprocessing == "torch"
+    assert profile_of(loaded).preprocessing == PREPROCESSINGS["torch"]
     assert_same_outputs(loaded, written)
 
 
