@@ -42,6 +42,9 @@ TORCHVISION_V1 = replace(
     anchors=AnchorParameters(centre=0.0, stride_rule="floor", rounding="whole"),
     max_detections=300,
 )
+TORCHVISION_TRAINED = replace(
+    TORCHVISION_V1, family="torchvision_trained", backbone_options=TORCH_RESNET
+)
 TORCHVISION_V2 = replace(
     TORCHVISION_V1,
     family="torchvision_v2",
@@ -110,6 +113,7 @@ FAMILIES = {
     for profile in (
         FIZYR,
         TORCHVISION_V1,
+        TORCHVISION_TRAINED,
         TORCHVISION_V2,
         DETECTRON2,
         MMDETECTION,

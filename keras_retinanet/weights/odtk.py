@@ -1,0 +1,61 @@
+"""Files of NVIDIA's ODTK (retinanet-examples) on ResNet."""
+
+import re
+from dataclasses import replace
+
+from keras_retinanet.models.weight_files import WeightsError
+from keras_retinanet.utils.families import ODTK
+from keras_retinanet.weights import coco_classes
+from keras_retinanet.weights.layer_names import head_names, torch_resnet_names
+from keras_retinanet.weights.published import Source, class_count, hidden_layers
+from keras_retinanet.weights.torch_resnets import resnet_of
+
+HEADS = {"classification": "cls_head.", "regression": "box_head."}
+STEP = 2  # between convolutions of a head: ReLUs have numbers, too
+_BACKBONE = re.compile(r"(backbones\.\w+\.)(features\.)?conv1\.weight")
+
+
+def _bodies(tensors):
+    """Return [(prefix of pyramid and backbone, prefix of the backbone alone), …]."""
+    found = [match for name in tensors if (match := _BACKBONE.fullmatch(name))]
+    return [(match[1], match[1] + (match[2] or "")) for match in found]
+
+
+def is_odtk(tensors):
+    """Return whether the tensors are named as ODTK does."""
+    return "cls_head.0.weight" in tensors and bool(_bodies(tensors))
+
+
+def _names(layer_names, pyramid, body, depth):
+    names = torch_resnet_names(layer_names, body)
+    for level in (3, 4, 5):
+        names[f"C{level}_reduced"] = f"{pyramid}lateral{level}"
+        names[f"P{level}"] = f"{pyramid}smooth{level}"
+    names |= {f"P{level}": f"{pyramid}pyramid{level}" for level in (6, 7)}
+    for kind, stem in HEADS.items():
+        last = f"{stem}{STEP * depth}"
+        names |= head_names(
+            kind, lambda place, stem=stem: f"{stem}{STEP * place}", None, last, depth
+        )
+    return names
+
+
+def read_odtk(path, file, family=None):
+    """Return the `Source` of a file; arguments as in `published.Reader.read`."""
+    tensors, bodies = file.tensors, _bodies(file.tensors)
+    if len(bodies) > 1:
+        raise WeightsError(f"{path}: has {len(bodies)} backbones; only files of one are read.")
+    pyramid, body = bodies[0]
+    depth = hidden_layers(tensors, HEADS["classification"]) - 1  # the last one is the output
+    last = f"{HEADS['classification']}{STEP * depth}"
+    number = class_count(path, tensors, last, ODTK.anchors.num_anchors())
+    named = number == len(coco_classes.NAMES)
+    profile = replace(
+        ODTK,
+        backbone=resnet_of(path, tensors, body),
+        classes=coco_classes.NAMES if named else ("",) * number,
+        head_layers=depth,
+    )
+    return Source(
+        profile, lambda layers: _names(layers, pyramid, body, depth), tensors, (f"{body}fc.",)
+    )

@@ -1,0 +1,176 @@
+"""Detectors of other projects: from their files' tensors to a network of ours, with its profile.
+
+A reader (a module of this folder for each project) recognises its files by the names of their
+tensors and says what the network is and which of our layers is which module; all the rest is
+here. A file is loaded whole or not at all: every tensor is matched, compared and looked at before
+the first weight is set.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import keras
+import numpy as np
+
+from keras_retinanet import models
+from keras_retinanet.models.snapshot import attach_profile, profile_of
+from keras_retinanet.models.weight_files import WeightsError
+from keras_retinanet.utils.model import freeze_batch_norm
+from keras_retinanet.utils.profile import Profile
+
+MOST_FAULTS = 3  # in a message
+# of batch norm while it trains, and of detectors' own bookkeeping
+UNUSED = ("num_batches_tracked",)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a reader says of a file.
+
+    Attributes:
+        profile: of the network, with its backbone and classes.
+        names: f(our network's layer names) -> {part: module}, see `layer_names`.
+        tensors: {name: array}, the class head's rows those of `profile.classes`.
+        spare: beginnings of the names of tensors that a network does not need.
+    """
+
+    profile: Profile
+    names: Callable
+    tensors: dict
+    spare: tuple = field(default=())
+
+
+def _hwio(array):
+    return array.transpose(2, 3, 1, 0)
+
+
+def _same(array):
+    return array
+
+
+_SCALE_AND_SHIFT = (("weight", _same), ("bias", _same))
+# {kind of layer: ((tensor of the module, its layout as ours), …)}, in the order of our weights
+LAYOUTS = {
+    keras.layers.Conv2D: (("weight", _hwio), ("bias", _same)),
+    keras.layers.GroupNormalization: _SCALE_AND_SHIFT,
+    keras.layers.BatchNormalization: (
+        *_SCALE_AND_SHIFT,
+        ("running_mean", _same),
+        ("running_var", _same),
+    ),
+}
+
+
+def parts_of(network):
+    """Return {part: layer} of all layers with weights, those of heads as "head/layer"."""
+    found = {}
+    for layer in network.layers:
+        inner = layer.layers if isinstance(layer, keras.Model) else ()
+        found |= {f"{layer.name}/{one.name}": one for one in inner if one.weights}
+        if layer.weights and not inner:
+            found[layer.name] = layer
+    return found
+
+
+def tensors_of(part, layer, module):
+    """Return [(our variable, name of its tensor, layout), …] of a layer."""
+    layout = next((rows for kind, rows in LAYOUTS.items() if isinstance(layer, kind)), ())
+    if len(layout) < len(layer.weights):
+        raise WeightsError(f"{part}: a {type(layer).__name__} has no place in files of torch")
+    pairs = zip(layer.weights, layout, strict=False)
+    return [(variable, f"{module}.{tensor}", layout) for variable, (tensor, layout) in pairs]
+
+
+def match(network, names, tensors, spare=()):
+    """Return [(variable, array), …] and the faults as lines of text.
+
+    Args:
+        network: ours.
+        names: {part: module}.
+        tensors: {name: array}.
+        spare: beginnings of names that may be left over.
+    """
+    pairs, faults, used = [], [], set()
+    for part, layer in parts_of(network).items():
+        if part not in names:
+            faults.append(f"there is no name for our layer {part}")
+            continue
+        for variable, name, layout in tensors_of(part, layer, names[part]):
+            used.add(name)
+            faults += _fault(variable, name, layout, tensors)
+            if name in tensors and not _fault(variable, name, layout, tensors):
+                pairs.append((variable, layout(tensors[name])))
+    left = [name for name in tensors if name not in used]
+    left = [name for name in left if not name.startswith(spare) and not name.endswith(UNUSED)]
+    faults += [f"{name} {list(tensors[name].shape)} is no part of the network" for name in left]
+    return pairs, faults
+
+
+def _fault(variable, name, layout, tensors):
+    """Return [what is wrong with a tensor] or []."""
+    wanted = _source_shape(tuple(variable.shape), layout)
+    if name not in tensors:
+        return [f"{name} {list(wanted)} is missing"]
+    array = tensors[name]
+    if tuple(array.shape) != wanted:
+        return [f"{name} is {list(array.shape)}, expected {list(wanted)}"]
+    if array.dtype.kind != "f" or not np.isfinite(array).all():
+        return [f"{name} holds values that are no finite numbers"]
+    return []
+
+
+def _source_shape(shape, layout):
+    return (shape[3], shape[2], shape[0], shape[1]) if layout is _hwio else shape
+
+
+def load_source(path, source):
+    """Return the network of a file, batch norm frozen, with its profile.
+
+    Raises:
+        WeightsError: the file does not hold exactly this network.
+    """
+    profile = source.profile
+    network = models.backbone(profile.backbone).retinanet(profile.num_classes or 1, profile=profile)
+    names = source.names([layer.name for layer in network.layers])
+    pairs, faults = match(network, names, source.tensors, source.spare)
+    if faults:
+        more = f"; and {len(faults) - MOST_FAULTS} more" if len(faults) > MOST_FAULTS else ""
+        raise WeightsError(
+            f"{path}: not wholly a {profile.family} RetinaNet on {profile.backbone}: "
+            f"{'; '.join(faults[:MOST_FAULTS])}{more}. Nothing was loaded."
+        )
+    for variable, array in pairs:
+        variable.assign(array)
+    freeze_batch_norm(network)
+    return attach_profile(network, replace(profile_of(network), classes=profile.classes))
+
+
+def select_rows(array, outputs, rows):
+    """Return the class head's tensor with only some classes' rows.
+
+    Args:
+        array: [A * outputs, ...], the class inner.
+        outputs: number of classes in the file.
+        rows: which of them to keep, in their new order.
+    """
+    by_anchor = array.reshape(-1, outputs, *array.shape[1:])
+    return np.ascontiguousarray(by_anchor[:, list(rows)].reshape(-1, *array.shape[1:]))
+
+
+def hidden_layers(tensors, stem):
+    """Return how many convolutions have names that begin with `stem`."""
+    return sum(
+        name.startswith(stem) and name.endswith(".weight") and array.ndim == 4
+        for name, array in tensors.items()
+    )
+
+
+def class_count(path, tensors, module, anchors):
+    """Return K of a class head whose last convolution is `module`, `anchors` to a cell."""
+    outputs = tensors[f"{module}.weight"].shape[0]
+    if not outputs or outputs % anchors:
+        raise WeightsError(
+            f"{path}: {module}.weight has {outputs} outputs, which are no whole number of classes "
+            f"for {anchors} anchors a cell."
+        )
+    return outputs // anchors

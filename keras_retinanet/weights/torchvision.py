@@ -1,0 +1,91 @@
+"""Files of torchvision's RetinaNet, version 1 and 2, on any ResNet that its builders take.
+
+Its outputs are numbered by COCO's category ids: of 91, the 80 that mean something are kept.
+torchvision sets batch norm's epsilon to 0 for the published file of version 1 alone, which the
+tensors do not tell: for files of one's own training, name the family torchvision_trained.
+"""
+
+import re
+from dataclasses import replace
+
+from keras_retinanet.models.weight_files import WeightsError
+from keras_retinanet.utils.families import TORCHVISION_TRAINED, TORCHVISION_V1, TORCHVISION_V2
+from keras_retinanet.weights import coco_classes
+from keras_retinanet.weights.layer_names import head_names, torch_resnet_names
+from keras_retinanet.weights.published import Source, select_rows
+from keras_retinanet.weights.torch_resnets import resnet_of
+
+BODY = "backbone.body."
+CLASS_HEAD = "head.classification_head.cls_logits"
+BOX_HEAD = "head.regression_head.bbox_reg"
+# names that files of before torchvision 0.12 have, and what became of them
+_OLDER = (
+    (
+        re.compile(r"(head\.\w+_head\.conv)\.(\d+)\.(weight|bias)"),
+        lambda m: f"{m[1]}.{int(m[2]) // 2}.0.{m[3]}",
+    ),
+    (
+        re.compile(r"(backbone\.fpn\.(?:inner|layer)_blocks\.\d+)\.(weight|bias)"),
+        lambda m: f"{m[1]}.0.{m[2]}",
+    ),
+)
+
+
+def is_torchvision(tensors):
+    """Return whether the tensors are named as torchvision does."""
+    return f"{CLASS_HEAD}.weight" in tensors and f"{BODY}conv1.weight" in tensors
+
+
+def _newer(name):
+    for pattern, change in _OLDER:
+        if match := pattern.fullmatch(name):
+            return change(match)
+    return name
+
+
+def _names(layer_names, depth, norm):
+    fpn = "backbone.fpn."
+    names = torch_resnet_names(layer_names, BODY)
+    for place, level in enumerate((3, 4, 5)):
+        names[f"C{level}_reduced"] = f"{fpn}inner_blocks.{place}.0"
+        names[f"P{level}"] = f"{fpn}layer_blocks.{place}.0"
+    names |= {f"P{level}": f"{fpn}extra_blocks.p{level}" for level in (6, 7)}
+    for kind, last in (("classification", CLASS_HEAD), ("regression", BOX_HEAD)):
+        stem = f"head.{kind}_head.conv."
+        norms = (lambda place, stem=stem: f"{stem}{place}.1") if norm else None
+        names |= head_names(kind, lambda place, stem=stem: f"{stem}{place}.0", norms, last, depth)
+    return names
+
+
+def read_torchvision(path, file, family=None):
+    """Return the `Source` of a file; arguments as in `published.Reader.read`."""
+    tensors = {_newer(name): array for name, array in file.tensors.items()}
+    boxes = tensors.get(f"{BOX_HEAD}.bias")
+    anchors = TORCHVISION_V1.anchors.num_anchors()
+    if boxes is None or boxes.shape != (4 * anchors,):
+        found = "no" if boxes is None else f"{boxes.size // 4}"
+        raise WeightsError(f"{path}: has {found} anchors a cell; torchvision's have {anchors}.")
+    norm = "head.classification_head.conv.0.1.weight" in tensors
+    depth = sum(
+        re.fullmatch(r"head\.classification_head\.conv\.\d+\.0\.weight", name) is not None
+        for name in tensors
+    )
+    p6 = tensors.get("backbone.fpn.extra_blocks.p6.weight")
+    plain = TORCHVISION_TRAINED if family == TORCHVISION_TRAINED.family else TORCHVISION_V1
+    row = TORCHVISION_V2 if norm else plain
+    outputs = tensors[f"{CLASS_HEAD}.weight"].shape[0] // anchors
+    classes = ("",) * outputs
+    if outputs == coco_classes.OUTPUTS_BY_ID:
+        classes = coco_classes.NAMES
+        for kind in ("weight", "bias"):
+            name = f"{CLASS_HEAD}.{kind}"
+            if name in tensors:
+                tensors[name] = select_rows(tensors[name], outputs, coco_classes.IDS)
+    profile = replace(
+        row,
+        backbone=resnet_of(path, tensors, BODY),
+        classes=classes,
+        head_layers=depth,
+        p6_from="P5" if p6 is not None and p6.ndim == 4 and p6.shape[1] == 256 else "C5",
+    )
+    return Source(profile, lambda layers: _names(layers, depth, norm), tensors)
