@@ -1,6 +1,7 @@
 """The table of backbones: how each is built, where it is tapped, how its input is scaled.
 
-A new backbone is a new row. Names are keras-retinanet 1.0's, and `mobilenetv2_{alpha}`.
+A new backbone is a new row. Names are keras-retinanet 1.0's, and for others those of
+keras.applications, torchvision or timm.
 """
 
 import difflib
@@ -24,6 +25,8 @@ from keras_retinanet.utils.model import freeze_batch_norm
 from keras_retinanet.utils.profile import Profile
 
 APPLICATIONS = "https://storage.googleapis.com/tensorflow/keras-applications"
+TORCHVISION = "https://download.pytorch.org/models"
+TIMM = "https://github.com/huggingface/pytorch-image-models/releases/download/v0.1-weights"
 CAFFE_RESNETS = "https://github.com/fizyr/keras-models/releases/download/v0.0.1"
 # keras.applications' 0.99 and 0.999 need thousands of steps before inference is right
 TRAINED_BATCH_NORM_MOMENTUM = 0.9
@@ -34,6 +37,21 @@ DENSENET_BLOCKS = {
     "densenet121": (6, 12, 24, 16),
     "densenet169": (6, 12, 32, 32),
     "densenet201": (6, 12, 48, 32),
+}
+# name: file of ImageNet weights
+TORCH_RESNETS = {
+    "resnet18": f"{TORCHVISION}/resnet18-f37072fd.pth",
+    "resnet34": f"{TORCHVISION}/resnet34-b627a593.pth",
+    "resnext50_32x4d": f"{TORCHVISION}/resnext50_32x4d-7cdf4587.pth",
+    "resnext101_32x8d": f"{TORCHVISION}/resnext101_32x8d-8ba56ff5.pth",
+    "resnext101_64x4d": f"{TORCHVISION}/resnext101_64x4d-173b62eb.pth",
+    "wide_resnet50_2": f"{TORCHVISION}/wide_resnet50_2-95faca4d.pth",
+    "wide_resnet101_2": f"{TORCHVISION}/wide_resnet101_2-32ee1156.pth",
+    "resnet18d": f"{TIMM}/resnet18d_ra2-48a79e06.pth",
+    "resnet34d": f"{TIMM}/resnet34d_ra2-f8dcfcaf.pth",
+    "resnet50d": f"{TIMM}/resnet50d_ra2-464e36ba.pth",
+    "resnet101d": f"{TIMM}/resnet101d_ra2-2803ffab.pth",
+    "resnet152d": f"{TIMM}/resnet152d_ra2-5cac0439.pth",
 }
 
 
@@ -89,6 +107,10 @@ def _resnet_url(match):
     return f"{CAFFE_RESNETS}/ResNet-{match[1].removeprefix('resnet')}-model.keras.h5"
 
 
+def _torch_resnet_url(match):
+    return TORCH_RESNETS[match[1]]
+
+
 def _vgg_url(match):
     return f"{APPLICATIONS}/{match[1]}/{match[1]}_weights_tf_dim_ordering_tf_kernels_notop.h5"
 
@@ -115,6 +137,13 @@ FAMILIES = {
         _build_resnet,
         "caffe",
         _resnet_url,
+    ),
+    "torch_resnet": Family(
+        f"({'|'.join(TORCH_RESNETS)})",
+        tuple(TORCH_RESNETS),
+        _build_resnet,
+        "torch",
+        _torch_resnet_url,
     ),
     "mobilenet": Family(
         r"mobilenet(?P<rows>128|160|192|224)_(?P<alpha>1(?:\.0)?|0?\.75|0?\.50?|0?\.25)",
@@ -151,7 +180,8 @@ def find_family(name):
         if match := re.fullmatch(family.pattern, name):
             return family, match
     names = [example for family in FAMILIES.values() for example in family.examples]
-    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
+    begun = [known for known in names if name and known.lower().startswith(name.lower())]
+    near = begun[:3] or difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
     hint = f"Did you mean {', '.join(near)}?" if near else f"There are {', '.join(names)}."
     raise ValueError(f"unknown backbone {name!r}. {hint}")
 

@@ -206,7 +206,7 @@ def test_every_example_of_the_table_is_a_name_of_its_family():
 
 UNKNOWN = {
     "resnet5": "resnet50",
-    "resnet34": "resnet",
+    "resnext50": "resnext50_32x4d",
     "ResNet50": "resnet50",
     "resnet50_x": "resnet50",
     "mobilenet128": "mobilenet128_1.0",
@@ -296,4 +296,4 @@ def test_a_modifier_freezes_the_backbone_alone():
 def test_every_backbone_names_a_file_to_fetch():
     for family in FAMILIES.values():
         for name in family.examples:
-            assert family.weights_url(models.backbone(name).match).endswith(".h5")
+            assert family.weights_url(models.backbone(name).match).endswith((".h5", ".pth"))
