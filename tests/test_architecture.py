@@ -43,7 +43,11 @@ RANKS = {
 }
 # Modules that only keep an old name, and the one loader that meets foreign files.
 OLD_NAMES = {"utils.eval", "utils.coco_eval", "backend", "backend.backend", "layers._misc"}
-EXCEPTIONS = {("models.loading", "weights.fizyr")}
+EXCEPTIONS = {
+    ("models.loading", "weights.fizyr"),
+    ("models.loading", "weights.readers"),
+    ("models.loading", "weights.tensor_files"),
+}
 
 # Who may name what; "…/" stands for a whole folder.
 BY_NAME = {

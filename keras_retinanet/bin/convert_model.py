@@ -9,6 +9,7 @@ from pathlib import Path
 from keras_retinanet.bin.console import Parser, number, run
 from keras_retinanet.bin.model_files import (
     add_model_options,
+    given_family,
     load_network,
     start_keras,
 )
@@ -98,7 +99,7 @@ def make_detector(args):
     from keras_retinanet.models import convert_model
     from keras_retinanet.models.snapshot import profile_of
 
-    network = load_network(args.model_in, args.backbone, args.config)
+    network = load_network(args.model_in, args.backbone, args.config, given_family(args))
     profile = profile_of(network)
     by_class = args.class_specific_filter
     return convert_model(

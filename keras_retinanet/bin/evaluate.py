@@ -8,6 +8,7 @@ from keras_retinanet.bin.console import Parser, add_everywhere, number, run
 from keras_retinanet.bin.datasets import add_datasets, class_names, make_generator
 from keras_retinanet.bin.model_files import (
     add_model_options,
+    given_family,
     load_network,
     start_keras,
 )
@@ -225,7 +226,7 @@ def main(args=None):
     from keras_retinanet.evaluation.results import write_results_json
     from keras_retinanet.models.snapshot import profile_of
 
-    network = load_network(args.model, args.backbone, args.config)
+    network = load_network(args.model, args.backbone, args.config, given_family(args))
     generator = create_generator(args, profile_of(network))
     check_classes(profile_of(network), class_names(generator), args.model)
     seen = generator.tiled or generator

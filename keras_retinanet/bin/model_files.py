@@ -4,11 +4,33 @@ from dataclasses import replace
 
 from keras_retinanet.bin.console import import_keras
 
+# those of utils.families, whose import would load Keras; a test holds them equal
+FAMILIES = (
+    *("fizyr", "torchvision", "torchvision_trained", "torchvision_v2", "detectron2"),
+    *("mmdetection", "mmdetection_caffe", "odtk", "keras_hub", "keras_hub_v2"),
+)
+
 
 def add_model_options(parser):
     """Add what a command needs to read model files that do not tell everything."""
     parser.add_argument("--backbone", help="of a file of 1.0 whose layers do not tell it")
     parser.add_argument("--config", help=".ini file: anchors in place of the model's own")
+    add_family(parser)
+
+
+def add_family(parser):
+    """Add the option for published weights that do not tell what they are."""
+    parser.add_argument(
+        "--family",
+        choices=("auto", *FAMILIES),
+        default="auto",
+        help="what published weights were trained with, where their file does not tell (auto)",
+    )
+
+
+def given_family(args):
+    """Return the family that the command line names, None for auto."""
+    return None if args.family == "auto" else args.family
 
 
 def start_keras(gpu=None):
@@ -20,13 +42,14 @@ def start_keras(gpu=None):
         setup_gpu(gpu)
 
 
-def load_network(path, backbone=None, config=None, report=print):
+def load_network(path, backbone=None, config=None, family=None, report=print):
     """Return the network of a model file, with its profile.
 
     Args:
         path: of a network or a detector; `.keras`, or `.h5`, also of 1.0.
         backbone: where the file does not tell.
         config: path of an .ini file whose anchors replace those of the file.
+        family: of published weights that do not tell; None finds it.
         report: gets a notice where `backbone` is not needed.
 
     Raises:
@@ -40,7 +63,7 @@ def load_network(path, backbone=None, config=None, report=print):
     if backbone:
         find_backbone(backbone)
     grid = read_grid(config) if config else {}
-    model = load_model(path, backbone, anchor_params=grid.get("anchor_params"))
+    model = load_model(path, backbone, grid.get("anchor_params"), family)
     try:
         network = network_of(model)
     except ValueError as error:

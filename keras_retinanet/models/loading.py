@@ -1,4 +1,4 @@
-"""Opening model files: our snapshots, plain Keras files, and `.h5` files of 1.0."""
+"""Opening model files: our snapshots, plain Keras files, `.h5` of 1.0, other projects' weights."""
 
 import json
 import shutil
@@ -60,14 +60,24 @@ def _load_h5(path, backbone_name, anchor_params):
     return attach_profile(model, Profile.from_dict(json.loads(facts)["profile"]))
 
 
-def load_model(filepath, backbone_name=None, anchor_params=None):
+def _load_published(path, family):
+    """Return the network of another project's file, None where it is no such file."""
+    from keras_retinanet.weights.readers import load_published
+    from keras_retinanet.weights.tensor_files import is_tensor_file
+
+    return load_published(path, family) if is_tensor_file(path) else None
+
+
+def load_model(filepath, backbone_name=None, anchor_params=None, family=None):
     """Return the network or detector of a file, with its profile.
 
     Args:
-        filepath: a snapshot (`.keras`), a `.h5` file that we wrote, or a `.h5` file of
-            keras-retinanet 0.5 to 1.0, training or inference model.
+        filepath: a snapshot (`.keras`), a `.h5` file that we wrote, a `.h5` file of
+            keras-retinanet 0.5 to 1.0, training or inference model, or a detector's weights of
+            torchvision, Detectron2, MMDetection or ODTK (`.pth`, `.pkl`, `.safetensors`).
         backbone_name: for files that do not tell; others need none.
         anchor_params: for files of 1.0 that do not tell their anchors.
+        family: key of `utils.families.FAMILIES` for weights that do not tell.
 
     Raises:
         SnapshotError: the file is missing or no model; the message names it.
@@ -79,11 +89,14 @@ def load_model(filepath, backbone_name=None, anchor_params=None):
         magic = stream.read(8)
     if magic == HDF5_MAGIC:
         model = _load_h5(path, backbone_name, anchor_params)
+    elif (model := _load_published(path, family)) is not None:
+        return model
     elif magic[:2] == b"PK":
         model = load_keras_file(path)
     else:
         raise SnapshotError(
-            f"{path}: not a model. Name a .keras or .h5 file that retinanet-train wrote."
+            f"{path}: not a model. Name a .keras or .h5 file that retinanet-train wrote, or the "
+            "weights of a detector (.pth, .pkl, .safetensors)."
         )
     if not has_profile(model):
         attach_profile(model, guessed_profile(model, backbone_name, anchor_params))

@@ -185,6 +185,7 @@ RESNETS = {
     "resnet101d": Member((3, 4, 23, 3), **DEEP),
     "resnet152d": Member((3, 8, 36, 3), **DEEP),
     "resnext50_32x4d": Member((3, 4, 6, 3), groups=32, width=128),
+    "resnext101_32x4d": Member((3, 4, 23, 3), groups=32, width=128),
     "resnext101_32x8d": Member((3, 4, 23, 3), groups=32, width=256),
     "resnext101_64x4d": Member((3, 4, 23, 3), groups=64, width=256),
     "wide_resnet50_2": Member((3, 4, 6, 3), width=128),
@@ -232,7 +233,8 @@ def build_resnet(inputs, name="resnet50", style=None, **switches):
     for stage in range(2, 6):
         x = _stage(x, stage, member, style)
         outputs.append(x)
-    return keras.Model(inputs, outputs, name=name)
+    # `inputs` may be a padded canvas; a model that begins there would be a copy of these layers
+    return keras.Model(keras.utils.get_source_inputs(inputs), outputs, name=name)
 
 
 class ResNetBackbone(Backbone):

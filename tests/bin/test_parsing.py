@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from keras_retinanet.bin import convert_model, debug, evaluate, train
+from keras_retinanet.bin.model_files import FAMILIES
 from keras_retinanet.bin.picture_options import AUGMENTATIONS, MAX_PIXELS, MAX_SIDE, MIN_SIDE
 
 CSV = {
@@ -310,8 +311,9 @@ def test_help_imports_nothing_heavy(name):
 
 def test_defaults_are_those_of_the_library():
     from keras_retinanet.preprocessing import augmentation
-    from keras_retinanet.utils import image
+    from keras_retinanet.utils import families, image
 
+    assert tuple(families.FAMILIES) == FAMILIES
     assert tuple(augmentation.AUGMENTATIONS) == AUGMENTATIONS
     defaults = (image.DEFAULT_MIN_SIDE, image.DEFAULT_MAX_SIDE, image.DEFAULT_MAX_PIXELS)
     assert defaults == (MIN_SIDE, MAX_SIDE, MAX_PIXELS)
