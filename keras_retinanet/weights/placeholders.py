@@ -27,13 +27,13 @@ def _words(text):
 SYSTEM_PARTS = _words(  # wherever they stand: torch.os.system is os.system
     "os posix nt posixpath ntpath subprocess _posixsubprocess popen2 sys _sys shutil importlib "
     "_frozen_importlib _imp imp zipimport runpy pkgutil ensurepip webbrowser socket _socket pty "
-    "ctypes _ctypes cffi multiprocessing _thread asyncio pickle _pickle cPickle dill cloudpickle "
+    "ctypes _ctypes cffi multiprocessing _thread asyncio pickle cPickle dill cloudpickle "
     "marshal pdb bdb cpp_extension __import__ eval exec execfile globals locals setattr"
 )
 SYSTEM_MODULES = _words(  # as the first part only: common words
-    "builtins code codeop commands concurrent distutils doctest fcntl ftplib http idlelib joblib "
-    "lib2to3 mmap pip profile cProfile setuptools shelve signal smtplib ssl telnetlib threading "
-    "timeit trace tty unittest urllib venv"
+    "_pickle builtins code codeop commands concurrent distutils doctest fcntl ftplib http idlelib "
+    "joblib lib2to3 mmap pip profile cProfile setuptools shelve signal smtplib ssl telnetlib "
+    "threading timeit trace tty unittest urllib venv"
 )
 RUNNERS = _words(
     "torch.load torch.hub torch.jit torch.ops torch.serialization.load torch.classes "

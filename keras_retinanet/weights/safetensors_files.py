@@ -46,7 +46,7 @@ def _array(name, stated):
 
 
 def read_safetensors(content):
-    """Return {name: array} of a file's bytes, in the order of its data, and its metadata.
+    """Return {name: array} of a file's bytes, in its order, and its metadata.
 
     Raises:
         WeightsError: it is cut short or damaged, or has a dtype that NumPy does not.
@@ -60,5 +60,6 @@ def read_safetensors(content):
             f"a safetensors file that is cut short or damaged ({one_line(error)}). Fetch it anew."
         ) from error
     header = json.loads(content[8 : 8 + struct.unpack("<Q", content[:8])[0]])
-    tensors = {name: _array(name, stated) for name, stated in found}
-    return tensors, header.get("__metadata__", {})
+    meta = header.pop("__metadata__", {})
+    stated = dict(found)  # in no order
+    return {name: _array(name, stated[name]) for name in header}, meta

@@ -3,7 +3,8 @@
 The rule. Weights are looked for under the names of `PLAIN`, in this order, again and again as long
 as there is one (`{"model": {"state_dict": …}}`); the first that holds tensors counts. Then under
 those of `AVERAGED`: an average of the weights (EMA) is taken only where there is nothing else. The
-metadata says in its place that there is one, and whether it was read. Then the whole dictionary is the weights, but for `NOT_WEIGHTS`.
+metadata says in its place that there is one, and whether it was read. Where there is none of these
+names, the whole dictionary is the weights, but for `NOT_WEIGHTS` and dictionaries without tensors.
 Nested dictionaries become dotted names. A "module." before all names (torch's DataParallel) falls.
 """
 
@@ -78,7 +79,7 @@ def _whole_network(placeholder):
 
 def _chosen(content):
     """Return (the dictionary of the weights, the rest as metadata)."""
-    meta = {}
+    meta, is_contained = {}, False
     for _ in range(MOST_DEPTH):
         if (key := _container(content)) is None:
             break
@@ -87,9 +88,18 @@ def _chosen(content):
         meta |= rest | dict.fromkeys(averages, NOT_READ)
         if key in AVERAGED:
             meta[key] = READ_ALONE
-        content = content[key]
-    beside = {key: value for key, value in content.items() if key in NOT_WEIGHTS}
+        content, is_contained = content[key], True
+    beside = {} if is_contained else _beside(content)
     return {key: content[key] for key in content if key not in beside}, beside | meta
+
+
+def _beside(content):
+    """Return what is no weight in a dictionary that has weights at its top."""
+    return {
+        key: value
+        for key, value in content.items()
+        if key in NOT_WEIGHTS or (isinstance(value, dict) and not _holds_tensors(value))
+    }
 
 
 def _container(content):

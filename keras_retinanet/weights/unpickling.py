@@ -25,7 +25,7 @@ from keras_retinanet.weights.pickle_builders import (
 from keras_retinanet.weights.placeholders import Placeholder, is_maker, named, refusal
 
 # Each opcode can make an object of some 60 bytes; a checkpoint with its optimizer has 100 000.
-MOST_OPCODES = 10_000_000
+MOST_OPCODES = 5_000_000
 # A call may copy what it is given (text to bytes, a list to a set). Honest files give each thing
 # once, so that all calls together are given no more than the file holds.
 SPARE_COPIES = 1 << 20
