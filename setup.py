@@ -39,6 +39,7 @@ setup(
         "pillow>=11",
         "pycocotools>=2.0.8",
         "pyyaml>=6.0.1",
+        "safetensors>=0.4.3",
         "tensorflow>=2.21",
         "tifffile>=2024.8.10",
     ],

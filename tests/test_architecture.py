@@ -68,6 +68,7 @@ BY_NAME = {
         "preprocessing.feed",
         "utils.gpu",
     },
+    "safetensors": {"weights.safetensors_files"},
     "yaml": {"preprocessing.yolo_files"},
     "tifffile": {"utils.image_channels", "utils.image_windows"},
     "torch": set(),
@@ -83,6 +84,7 @@ HEAVY = (
     "h5py",
     "PIL",
     "pycocotools",
+    "safetensors",
     "yaml",
     "tifffile",
 )
