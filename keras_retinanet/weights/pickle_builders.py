@@ -3,6 +3,7 @@
 Each checks what it is given; a TypeError or ValueError means a damaged file.
 """
 
+import math
 import re
 from types import NoneType
 
@@ -13,6 +14,7 @@ from keras_retinanet.weights.placeholders import Placeholder, named, quoted, ref
 
 ARRAY_TO_COME = "numpy._core.multiarray._reconstruct"
 KEY_TYPES = (str, int, float, bytes, bool, NoneType, Placeholder, np.generic)
+MOST_ELEMENTS = 1 << 48
 # bool, int, uint, float, complex, bytes, str: no objects, and no records that could hold some
 PLAIN_DTYPE = re.compile(r"([<>=|]?)(b1|\?|i[1248]|u[1248]|f[248]|c8|c16|S\d{1,6}|U\d{1,6})")
 
@@ -115,9 +117,13 @@ def dtype_of(stated):
 
 
 def _shape(shape):
-    if not all(type(side) is int and 0 <= side < 1 << 40 for side in _expect(shape, tuple, list)):
+    sides = tuple(_expect(shape, tuple, list))
+    # NumPy multiplies the sides of empty arrays, too
+    if not all(type(side) is int and side >= 0 for side in sides) or (
+        math.prod(side or 1 for side in sides) > MOST_ELEMENTS
+    ):
         raise ValueError(f"an array of shape {quoted(shape)}")
-    return tuple(shape)
+    return sides
 
 
 def _check_size(shape, dtype, content):

@@ -52,7 +52,7 @@ LOWER_CASE_CLASSES = _words(
 )
 # functions that make an object of its state: a tensor of a kind that is not read, NumPy's
 # random state. They become placeholders, which no weight may be.
-MAKERS = ("torch._utils._rebuild_", "torch._tensor._rebuild_", "numpy.random._pickle.__")
+MAKERS = ("torch._utils._rebuild_", "torch._tensor._rebuild_", "numpy.random.")
 OLD_MODULES = {  # Python 2, NumPy 1
     "__builtin__": "builtins",
     "copy_reg": "copyreg",

@@ -78,7 +78,7 @@ def _whole_network(placeholder):
 
 
 def _chosen(content):
-    """Return (the dictionary of the weights, the rest as metadata)."""
+    """Return (the dictionary of the weights, what else there is, whether it was within another)."""
     meta, is_contained = {}, False
     for _ in range(MOST_DEPTH):
         if (key := _container(content)) is None:
@@ -90,7 +90,8 @@ def _chosen(content):
             meta[key] = READ_ALONE
         content, is_contained = content[key], True
     beside = {} if is_contained else _beside(content)
-    return {key: content[key] for key in content if key not in beside}, beside | meta
+    tree = {key: value for key, value in content.items() if key not in beside}
+    return tree, beside | meta, is_contained
 
 
 def _beside(content):
@@ -121,9 +122,9 @@ def _without_module(tensors):
     return {name.removeprefix("module."): tensors[name] for name in names}
 
 
-def _check_is_metadata(name, value):
+def _check_is_metadata(name, value, is_contained):
     """Raise WeightsError where something that is not made stands in a tensor's place."""
-    if isinstance(value, Placeholder) and "." in name:
+    if isinstance(value, Placeholder) and (is_contained or "." in name):
         raise WeightsError(
             f"tensor {quoted(name)} is made by {quoted(value.name)}, which is not read. Save the "
             "state_dict alone, of plain tensors."
@@ -132,13 +133,13 @@ def _check_is_metadata(name, value):
 
 def _parted(content):
     """Return ({name: tensor}, metadata) of a dictionary."""
-    tree, meta = _chosen(content)
+    tree, meta, is_contained = _chosen(content)
     tensors = {}
     for name, value in _flat(tree).items():
         if _is_tensor(value):
             tensors[name] = value
         else:
-            _check_is_metadata(name, value)
+            _check_is_metadata(name, value, is_contained)
             meta[name] = value
     return _without_module(tensors), meta
 

@@ -25,8 +25,8 @@ from keras_retinanet.weights.unpickling import Unpickler
 
 HEAD = 512  # bytes that tell what a file is
 PICKLE = re.compile(  # of protocol 2 to 5; of 0 and 1 what dictionaries and objects begin with
-    rb"\x80[\x02-\x05]|\(dp?\d*\n|\}q|c(?:__builtin__|collections|copy_reg|numpy|torch|os|posix|nt)"
-    rb"[\w.]*\n|\(i[a-z]+\n"
+    rb"\x80[\x02-\x05]|\(dp?\d*\n|\}q|\(i[a-z]+\n"
+    rb"|c(?:__builtin__|collections|copy_reg|numpy|torch|os|posix|nt)(?:\.\w+)*\n"
 )
 OTHER_FILES = (
     (re.compile(rb"\s*<"), "a page of HTML or XML, as a failed download leaves. Fetch it anew"),
@@ -105,7 +105,7 @@ def _wrapped(names):
 
 def _read_zip(file, size):
     source = torch_zip.TorchZip(torch_zip.open_zip(file, size))
-    return TensorFile(*select(source.content, TensorMaker(source, size)), "torch")
+    return TensorFile(*select(source.content, TensorMaker(source, source.size)), "torch")
 
 
 def _read_wrapped(file, size):
@@ -185,9 +185,9 @@ def _read(file, size):
 
 
 def _message(path, error):
-    """Return one line, whatever a file's names hold."""
-    text = " ".join(f"{path}: {error}".split())[:MOST_MESSAGE]
-    return text.encode("utf-8", "backslashreplace").decode()
+    """Return one line, whatever a file's names hold: control characters as escapes."""
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(error)[:MOST_MESSAGE])
+    return f"{path}: {text}"
 
 
 def read_tensors(path):

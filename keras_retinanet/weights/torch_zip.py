@@ -41,6 +41,11 @@ def _damaged(error):
     return WeightsError(f"a zip that is cut short or damaged ({one_line(error)}). Fetch it anew.")
 
 
+def unpacked_size(archive):
+    """Return the bytes of all members of a ZipFile, unpacked."""
+    return sum(member.file_size for member in archive.infolist())
+
+
 def open_zip(file, size):
     """Return the zipfile.ZipFile of a file of `size` bytes.
 
@@ -51,7 +56,7 @@ def open_zip(file, size):
         archive = zipfile.ZipFile(file)
     except ZIP_FAULTS as error:
         raise _damaged(error) from error
-    grown = sum(member.file_size for member in archive.infolist())
+    grown = unpacked_size(archive)
     if grown > MOST_GROWTH * size + SPARE_GROWTH:
         raise WeightsError(f"a zip of {size} bytes that would grow to {grown}: no weights.")
     return archive
@@ -98,10 +103,11 @@ class TorchZip:
     Attributes:
         content: the unpickled object, its tensors as StoredTensor.
         order: "<" or ">", the byte order of the machine that wrote it.
+        size: bytes of what it holds, unpacked.
     """
 
     def __init__(self, archive):
-        self._archive = archive
+        self._archive, self.size = archive, unpacked_size(archive)
         names = archive.namelist()
         self._folder = min(folders_of(names), key=lambda folder: folder.count("/"))
         pickle = self._read(PICKLE)

@@ -107,6 +107,7 @@ OTHERS = {
     "a function of a class": ("Runner.run", called("somewhere", "Runner.run", text(CODE))),
     "a method by getattr": ("somewhere.Runner.run", called("builtins", "getattr", named(
         "somewhere", "Runner"), text("run")) + b")R"),
+    "what a call gives": ("somewhere.Runner(…)", called("somewhere", "Runner") + b")R"),
     "a dunder by getattr": ("somewhere.Runner.__init__", called("builtins", "getattr", named(
         "somewhere", "Runner"), text("__init__"))),
     "only named": ("os.system", named("os", "system")),

@@ -1,21 +1,14 @@
 """Damaged files of tensors, and files that lie: one clear line each, whatever was changed."""
 
 import os
-import pickle
-import tempfile
-import time
 import tracemalloc
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from keras_retinanet.models.weight_files import WeightsError
 from keras_retinanet.weights import unpickling
-from keras_retinanet.weights.tensor_files import TensorFile, is_tensor_file, read_tensors
+from keras_retinanet.weights.tensor_files import is_tensor_file, read_tensors
 from tests.weights import pickle_parts
 from tests.weights.pickle_parts import (
     array,
@@ -23,7 +16,6 @@ from tests.weights.pickle_parts import (
     counts,
     items,
     mapping,
-    named,
     number,
     storage,
     tensor,
@@ -32,18 +24,9 @@ from tests.weights.pickle_parts import (
     write_pickle,
     write_zip,
 )
+from tests.weights.refusals import refusal
 
 SIX = np.arange(6, dtype="<f4").tobytes()
-
-
-def refusal(path):
-    with pytest.raises(WeightsError) as caught:
-        read_tensors(path)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ")
-    assert "\n" not in message
-    assert len(message) < 700
-    return message
 
 
 def holding(tmp_path, content):
@@ -98,10 +81,13 @@ def test_a_file_without_permission_is_told(tmp_path):
         (mapping(a=mapping(b=array())) + items(text("a.b"), array(), end=b"u"), "two weights"),
         (mapping(state_dict=mapping(w=array(), v=b"N")), None),
         (mapping(state_dict=mapping(**{"a.w": called("x", "Odd")}, v=array())), "x.Odd"),
+        (mapping(state_dict=mapping(w=called("x", "Odd"), v=array())), "x.Odd"),
         (called("x", "Network"), "a whole network"),
         (mapping(w=array(shape=(4,))), "shape (4,)"),
         (mapping(w=array(shape=(1 << 50,))), "shape"),
         (mapping(w=array(shape=(-3, -1))), "shape"),
+        (mapping(w=array(shape=(0, 1 << 39, 1 << 39), content=b"")), "damaged"),
+        (mapping(w=array(shape=(1,) * 70, content=b"1234")), "damaged"),
         (mapping(w=array(dtype="f3")), "'f3'"),
         (mapping(w=array(dtype="f4,O")), "'f4,O'"),
         (mapping(w=tensor()), "torch.save"),
@@ -219,6 +205,15 @@ def test_a_zip_that_would_grow_far_beyond_its_size_is_not_unpacked(tmp_path):
     assert "would grow" in refusal(tmp_path / "x")
 
 
+def test_repeated_elements_in_a_compressed_zip_are_bounded_by_what_it_unpacks_to(tmp_path):
+    held = tensor(storage(count=1 << 20), 0, (1 << 20,), (1,))
+    with zipfile.ZipFile(tmp_path / "x", "w", zipfile.ZIP_DEFLATED) as archive:
+        names = {f"w{index}": held for index in range(20)}  # 80 MiB of views, of a 4 KB file
+        archive.writestr("a/data.pkl", pickle_parts.pickled(mapping(**names)))
+        archive.writestr("a/data/0", bytes(1 << 22))
+    assert len(read_tensors(tmp_path / "x").tensors) == 20
+
+
 def test_a_zip_in_a_zip_in_a_zip_is_not_followed(tmp_path):
     path = write_zip(tmp_path / "0.pth", mapping(w=tensor()), {"0": SIX})
     for number_of_zip in (1, 2):
@@ -265,100 +260,6 @@ def test_names_in_messages_keep_to_one_line(name, tmp_path):
     key = b"X" + len(raw).to_bytes(4, "little") + raw
     for value in (tensor(offset=9), called("a", "Odd")):
         refusal(write_zip(tmp_path / "x", b"}" + items(key, value, end=b"u"), {"0": SIX}))
-        message = refusal(tmp_path / "x")
-        message.encode()
-
-
-# random damage
-
-
-def _good_files():
-    """Return {name: bytes} of one small good file of each kind."""
-    from safetensors.numpy import save
-
-    arrays = {"a.weight": np.arange(6, dtype="f4").reshape(2, 3), "a.count": np.int64(3)}
-    meta = mapping(log=named("mm", "Buffer") + b")\x81" + mapping(n=number(2)) + b"b")
-    weights = mapping(w=tensor(), v=tensor(offset=2, shape=(2,), strides=(2,)))
-    torch_part = mapping(meta=meta, state_dict=weights)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "x"
-        zipped = write_zip(path, torch_part, {"0": SIX}, byteorder="little").read_bytes()
-        legacy = write_legacy(path, torch_part, [("0", 6, SIX)]).read_bytes()
-    return {
-        "zip": zipped,
-        "legacy": legacy,
-        "pickle 2": pickle.dumps({"model": arrays, "__author__": "a"}, 2),
-        "pickle 0": pickle.dumps({"model": arrays}, 0),
-        "pickle 5": pickle.dumps(arrays, 5),
-        "safetensors": save({"w": np.arange(6, dtype="f4")}, {"format": "pt"}),
-    }
-
-
-GOOD = _good_files()
-
-
-@pytest.mark.parametrize("kind", GOOD)
-def test_the_files_that_are_damaged_below_are_good(kind, tmp_path):
-    found = read_tensors(holding(tmp_path, GOOD[kind]))
-    assert found.tensors
-
-
-@pytest.mark.parametrize("kind", GOOD)
-def test_a_file_cut_anywhere_is_refused(kind, tmp_path):
-    for length in range(len(GOOD[kind])):
-        refusal(holding(tmp_path, GOOD[kind][:length]))
-
-
-@settings(
-    max_examples=250,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(
-    damage=st.lists(
-        st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), min_size=1, max_size=4
-    ),
-    start=st.integers(0, 1 << 16),
-    removed=st.sampled_from([0, 0, 0, 1, 5, 40]),
-)
-@pytest.mark.parametrize("kind", GOOD)
-def test_random_damage_gives_a_refusal_or_tensors_and_nothing_else(
-    kind, damage, start, removed, tmp_path
-):
-    content = bytearray(GOOD[kind])
-    for place, value in damage:
-        content[place % len(content)] = value
-    start %= len(content)
-    del content[start : start + removed]
-    path = holding(tmp_path, bytes(content))
-    before = time.process_time()
-    try:
-        found = read_tensors(path)
-    except WeightsError as error:
-        assert "\n" not in str(error)
-    else:
-        assert isinstance(found, TensorFile)
-        for tensor_read in found.tensors.values():
-            assert isinstance(tensor_read, np.ndarray)
-            tensor_read.tobytes()
-    assert time.process_time() - before < 2
-
-
-def test_a_large_file_is_read_once_and_fast(tmp_path):
-    """150 MB; about 0.1 s on one core of a server of 2023."""
-    count = 150_000_000 // 4
-    held = tensor(storage(count=count), 0, (count,), (1,))
-    path = write_zip(tmp_path / "x", mapping(w=held), {"0": bytes(4 * count)})
-    tracemalloc.start()
-    start = time.process_time()
-    found = read_tensors(path)
-    seconds = time.process_time() - start
-    _, most = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert found.tensors["w"].shape == (count,)
-    assert most < 1.1 * 4 * count
-    assert seconds < 1
 
 
 def test_counts_of_a_shape_are_numbers(tmp_path):

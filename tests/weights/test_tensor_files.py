@@ -18,6 +18,7 @@ from keras_retinanet.models.weight_files import WeightsError
 from keras_retinanet.weights.placeholders import Placeholder
 from keras_retinanet.weights.tensor_files import is_tensor_file, read_tensors
 from tests.weights import pickle_parts
+from tests.weights.arrays import assert_same, native
 from tests.weights.pickle_parts import called, mapping, named, number, tensor, text
 
 DTYPES = (
@@ -30,17 +31,6 @@ SIX = np.arange(6, dtype="<f4")
 @pytest.fixture(scope="module")
 def torch():
     return pytest.importorskip("torch", reason="torch writes these files; reading needs none")
-
-
-def assert_same(found, wanted):
-    """Assert that two dictionaries of arrays agree in order, dtypes, shapes and bits."""
-    assert list(found) == list(wanted)
-    for name, array in wanted.items():
-        array = np.asarray(array)
-        assert found[name].dtype == array.dtype, name
-        assert found[name].dtype.isnative, name
-        assert found[name].shape == array.shape, name
-        assert found[name].tobytes() == array.tobytes(), name
 
 
 def as_numpy(tensors):
@@ -203,13 +193,6 @@ ARRAYS = {
 }
 
 
-def native(arrays):
-    return {
-        name: np.asarray(a).astype(np.asarray(a).dtype.newbyteorder("="))
-        for name, a in arrays.items()
-    }
-
-
 @pytest.mark.parametrize("protocol", range(6))
 def test_pickles_of_arrays_as_detectron2_writes_them_are_read(protocol, tmp_path):
     content = {"model": ARRAYS, "__author__": "FAIR", "matching_heuristics": True}
@@ -274,49 +257,6 @@ def test_all_values_of_bfloat16_widen_to_float32(tmp_path):
     ).tensors["w"]
     wanted = bits.view(ml_dtypes.bfloat16).astype("f4")
     assert np.array_equal(found, wanted, equal_nan=True)
-
-
-X, Y = ARRAYS["stem.weight"], ARRAYS["half"]
-NETWORK = {"stem.weight": X, "head.bias": Y}
-
-
-@pytest.mark.parametrize(
-    ("content", "meta"),
-    [
-        (NETWORK, {}),
-        ({"stem": {"weight": X}, "head": {"bias": Y}}, {}),
-        ({f"module.{name}": array for name, array in NETWORK.items()}, {}),
-        ({"module": NETWORK}, {}),
-        ({"state_dict": NETWORK, "epoch": 3}, {"epoch": 3}),
-        ({"model": {"state_dict": NETWORK, "step": 2}, "epoch": 3}, {"epoch": 3, "step": 2}),
-        ({"model_state": NETWORK, "optimizer": {"m": 1}}, {"optimizer": {"m": 1}}),
-        ({"model": NETWORK, "step": X}, {"step": X}),
-        ({"model": "resnet50", "state_dict": NETWORK}, {"model": "resnet50"}),
-        ({"blobs": {**NETWORK, "note": "a"}, "cfg": "b"}, {"cfg": "b", "note": "a"}),
-        (
-            {**NETWORK, "optimizer": {"m": X}, "args": {"a": 1}},
-            {"optimizer": {"m": X}, "args": {"a": 1}},
-        ),
-    ],
-)  # fmt: skip
-def test_weights_are_found_wherever_trainings_put_them(content, meta, tmp_path):
-    (tmp_path / "x").write_bytes(pickle.dumps(content))
-    found = read_tensors(tmp_path / "x")
-    assert_same(found.tensors, native(NETWORK))
-    assert repr(found.meta) == repr(meta)
-
-
-@pytest.mark.parametrize("name", ["ema", "model_ema", "state_dict_ema", "ema_state_dict"])
-def test_an_average_is_read_only_where_there_are_no_plain_weights(name, tmp_path):
-    average = {"module.w": X + 1, "n_averaged": np.int64(4)}
-    (tmp_path / "x").write_bytes(pickle.dumps({name: average, "model": {"w": X}}))
-    found = read_tensors(tmp_path / "x")
-    assert_same(found.tensors, {"w": X})
-    assert "plain ones were read" in found.meta[name]
-    (tmp_path / "x").write_bytes(pickle.dumps({name: average}))
-    found = read_tensors(tmp_path / "x")
-    assert_same(found.tensors, {"w": X + 1})
-    assert "no plain ones" in found.meta[name]
 
 
 def test_the_zips_folder_has_any_name_and_its_byte_order_counts(tmp_path):
@@ -402,7 +342,7 @@ def test_other_files_are_no_files_of_tensors(content, tmp_path):
 def test_folders_missing_files_and_other_zips_are_no_files_of_tensors(tmp_path):
     assert not is_tensor_file(tmp_path)
     assert not is_tensor_file(tmp_path / "missing.pth")
-    np.savez(tmp_path / "x.npz", a=X)
+    np.savez(tmp_path / "x.npz", a=SIX)
     assert not is_tensor_file(tmp_path / "x.npz")
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:

@@ -1,0 +1,17 @@
+"""How a file of tensors is refused: by one line that begins with its path."""
+
+import pytest
+
+from keras_retinanet.models.weight_files import WeightsError
+from keras_retinanet.weights.tensor_files import read_tensors
+
+
+def refusal(path):
+    """Return the message of the WeightsError that reading `path` raises."""
+    with pytest.raises(WeightsError) as caught:
+        read_tensors(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert message.isprintable()
+    assert len(message) < len(str(path)) + 610
+    return message
