@@ -55,6 +55,7 @@ BY_NAME = {
         "utils.image",
         "utils.image_channels",
         "utils.image_files",
+        "utils.resizing",
         "utils.visual_effects",
         "utils.visualization",
         "utils.warp",

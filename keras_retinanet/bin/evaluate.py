@@ -111,6 +111,7 @@ def create_generator(args, profile):
     given = args.image_min_side or args.image_max_side
     options = {
         "preprocess_image": partial(preprocess_image, mode=profile.preprocessing),
+        "resize_rule": profile.resize_rule,
         **generator_options(args, smaller, larger),
     }
     args = Namespace(**vars(args))
@@ -177,6 +178,7 @@ def measure(args, runner, generator, threshold):
             "image_min_side": generator.image_min_side,
             "image_max_side": generator.image_max_side,
             "no_resize": generator.no_resize,
+            "resize_rule": generator.resize_rule,
             "tile": generator.tiled.tiling.side if generator.tiled else None,
         },
     }, by_class

@@ -53,6 +53,7 @@ def create_generators(args, preprocess_image=None):
         "image_min_side": args.image_min_side,
         "image_max_side": args.image_max_side,
         "no_resize": args.no_resize,
+        "resize_rule": getattr(args, "resize_rule", "opencv"),  # a snapshot's own, if there is one
         "preprocess_image": preprocess_image or backbone(args.backbone).preprocess_image,
         "exif": not args.ignore_exif,
         "skip_broken": args.skip_broken,

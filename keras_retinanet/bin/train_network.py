@@ -108,13 +108,13 @@ def open_snapshot(args):
 
 
 def settle_pictures(args, profile):
-    """Fill in what the options leave open from `profile`: tiles, sides, backbone."""
+    """Fill in what the options leave open from `profile`: tiles, resize, backbone."""
     settle_tiles(args, profile)
     args.image_min_side = args.image_min_side or min(
         profile.image_min_side, args.image_max_side or profile.image_min_side
     )
     args.image_max_side = args.image_max_side or max(profile.image_max_side, args.image_min_side)
-    args.backbone = profile.backbone
+    args.backbone, args.resize_rule = profile.backbone, profile.resize_rule
 
 
 def check_classes(profile, classes, path):

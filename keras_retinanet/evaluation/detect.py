@@ -72,12 +72,12 @@ def detect_dataset(
         if loaded is None:
             detections.append(_select(*_NOTHING, score_threshold, max_detections))
             continue
-        raw_image, image, scale = loaded
+        raw_image, image, scale, margin = loaded
         start = time.perf_counter()
         outputs = model.predict_on_batch(image[np.newaxis])
         seconds.append(time.perf_counter() - start)
         boxes, scores, labels = _outputs_of_image(outputs)
-        found = _select(boxes / scale, scores, labels, score_threshold, max_detections)
+        found = _select(boxes / scale - margin, scores, labels, score_threshold, max_detections)
         detections.append(found)
         if folder is not None:
             _save_picture(folder / f"{index}.png", raw_image, generator, index, found)
@@ -122,7 +122,10 @@ def _images(generator):
 
 
 def _load(generator, index):
-    """Return (original, prepared, scale) of an image, None for one that is left out as broken."""
+    """Return (original, prepared, scale, margin) of an image, None for one left out as broken.
+
+    Prepared boxes are (boxes + margin) * scale; a generator that is none of ours has no margin.
+    """
     try:
         raw_image = generator.load_image(index)
     except ImageError as error:
@@ -132,7 +135,8 @@ def _load(generator, index):
         return None
     # A copy, because subclasses may resize or preprocess in place.
     image, scale = generator.resize_image(raw_image.copy())
-    return raw_image, np.asarray(generator.preprocess_image(image)), scale
+    margin = getattr(generator, "resize_margin", lambda shape: 0.0)(raw_image.shape)
+    return raw_image, np.asarray(generator.preprocess_image(image)), scale, margin
 
 
 def _outputs_of_image(outputs):

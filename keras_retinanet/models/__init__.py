@@ -28,7 +28,7 @@ def is_network(model):
     return names[:2] == ["regression", "classification"]
 
 
-def convert_model(model, nms=True, class_specific_filter=True, anchor_params=None, **kwargs):
+def convert_model(model, nms=None, class_specific_filter=None, anchor_params=None, **kwargs):
     """Return the detector of a network; see `models.retinanet.retinanet_bbox`."""
     return retinanet_bbox(
         model=model,

@@ -87,7 +87,8 @@ def export_saved_model(detector, folder, profile=None):
         )
     profile = profile or profile_of(detector)
     facts = facts_of(detector, profile) | {
-        "input": "images: uint8 RGB [batch, height, width, 3], resized as the profile says",
+        "input": "images: uint8 RGB [batch, height, width, 3], resized as resize says",
+        "resize": _resize_facts(profile),
         "outputs": "boxes: x1 y1 x2 y2 in pixels of the input; scores; labels; padded with -1",
     }
     try:
@@ -105,6 +106,17 @@ def export_saved_model(detector, folder, profile=None):
         aside.replace(folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _resize_facts(profile):
+    """Return how pictures are resized before they are given to a SavedModel, or None."""
+    if not profile.resize:
+        return None
+    return {
+        "rule": profile.resize_rule,
+        "min_side": profile.image_min_side,
+        "max_side": profile.image_max_side,
+    }
 
 
 def check_saved_model_folder(folder):

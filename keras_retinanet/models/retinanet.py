@@ -154,7 +154,8 @@ def network_of(detector):
         [head(feature) for feature in features]
     )
     outputs = [detector.get_layer("regression").output, classification]
-    network = keras.Model(detector.input, outputs, name="retinanet")
+    # a detector may take sizes, too
+    network = keras.Model(detector.inputs[0], outputs, name="retinanet")
     return attach_profile(network, profile_of(detector))
 
 
@@ -194,8 +195,8 @@ def anchor_tensor(network, levels, params):
 
 def retinanet_bbox(
     model=None,
-    nms=True,
-    class_specific_filter=True,
+    nms=None,
+    class_specific_filter=None,
     name="retinanet-bbox",
     anchor_params=None,
     pyramid_levels=None,
@@ -210,9 +211,9 @@ def retinanet_bbox(
 
     Args:
         model: a network; None makes one of `retinanet(**kwargs)`.
-        nms, class_specific_filter: see `layers.FilterDetections`.
-        anchor_params, pyramid_levels, nms_threshold, score_threshold, max_detections: None takes
-            the network's profile.
+        nms, class_specific_filter: see `layers.FilterDetections`; None takes the profile's, as
+            do the next five.
+        anchor_params, pyramid_levels, nms_threshold, score_threshold, max_detections: as there.
         parallel_iterations: taken for 1.0's sake.
         sizes: `keras.Input((2,))` for (height, width) of each picture on its canvas makes the
             detector a model of [images, sizes], for batches of different true sizes whose boxes
@@ -241,8 +242,8 @@ def retinanet_bbox(
         level_candidates=profile.level_candidates,
         coder=profile.coder.to_dict(),
         clip_margin=None if profile.clip_to == "nothing" else profile.clip_margin,
-        nms=nms,
-        class_specific_filter=class_specific_filter,
+        nms=profile.nms,
+        class_specific_filter=profile.class_specific_filter,
         nms_threshold=profile.nms_threshold,
         score_threshold=profile.score_threshold,
         max_detections=profile.max_detections,

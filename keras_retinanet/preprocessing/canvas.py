@@ -65,9 +65,15 @@ def pad_boxes(annotations_group):
 
 def as_uint8(image):
     """Return an image [h, w, 3] as uint8; a hook may have made floats of 0 to 255."""
-    if image.dtype == np.uint8:
+    return as_levels(image, np.uint8)
+
+
+def as_levels(image, dtype):
+    """Return an image [h, w, C] as `dtype`; floats are rounded to whole levels of it."""
+    if image.dtype == dtype or not np.issubdtype(dtype, np.integer):
         return image
-    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    most = np.iinfo(dtype).max
+    return np.clip(np.rint(image), 0, most).astype(dtype)
 
 
 def distinct_size(size, other, anchors_of, step=1):

@@ -35,6 +35,7 @@ from keras_retinanet.preprocessing.steps import Steps
 from keras_retinanet.preprocessing.user_function import UserFunction
 from keras_retinanet.utils.anchors import anchor_targets_bbox, anchors_for_shape, guess_shapes
 from keras_retinanet.utils.image import DEFAULT_MAX_PIXELS, TransformParameters, preprocess_image
+from keras_retinanet.utils.resizing import resize_rule as check_rule
 
 GROUP_METHODS = ("none", "random", "ratio")
 WHOLE_CELLS = 32  # pixels; the stride of C5
@@ -62,6 +63,7 @@ class Generator(Steps, keras.utils.PyDataset):
             `preprocess_image`. None: 8 bits, blue, green, red, which our networks take.
         augment: your own f(image, boxes, labels) -> the same, called after all other changes of
             a training picture, before the resize; `UserFunction` says more.
+        resize_rule: key of `utils.resizing.RESIZE_RULES`, the library whose resize is followed.
         seed: makes order and augmentation repeatable; None draws a seed.
         canvas_multiple: sides of a batch are rounded up to it.
         exif: whether pictures are turned as their EXIF orientation says.
@@ -92,6 +94,7 @@ class Generator(Steps, keras.utils.PyDataset):
         augmentation=None,
         augment=None,
         channels=None,
+        resize_rule="opencv",
         seed=None,
         canvas_multiple=1,
         exif=True,
@@ -107,6 +110,7 @@ class Generator(Steps, keras.utils.PyDataset):
             max_queue_size=max_queue_size,
         )
         _check_options(batch_size, group_method, canvas_multiple, seed)
+        check_rule(resize_rule)
         if channels is not None and (int(channels) != channels or channels < 1):
             raise ValueError(f"channels must be a whole number from 1. Received: {channels!r}")
         self.transform_generator = augmentation or transform_generator
@@ -117,6 +121,7 @@ class Generator(Steps, keras.utils.PyDataset):
         self.image_min_side = image_min_side
         self.image_max_side = image_max_side
         self.no_resize = no_resize
+        self.resize_rule = resize_rule
         self.augment = None if augment is None else UserFunction(augment)
         self.transform_parameters = (
             transform_parameters

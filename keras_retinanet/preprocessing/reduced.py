@@ -12,7 +12,8 @@ from contextvars import ContextVar
 from keras_retinanet.preprocessing.augmentation import Augmentation
 from keras_retinanet.preprocessing.hooks import DatasetHooks
 from keras_retinanet.preprocessing.pictures import Pictures
-from keras_retinanet.utils.image import compute_resize_scale, read_image_bgr
+from keras_retinanet.utils.image import read_image_bgr
+from keras_retinanet.utils.resizing import resize_rule
 
 FACTORS = (8, 4, 2)  # by which the sides are divided
 
@@ -82,7 +83,8 @@ class ReducedPictures(Pictures):
         """Return (picture, by what its sides are divided)."""
         height, width = self.image_size(index)
         sides = (self.image_min_side, self.image_max_side)
-        factor = reduction((height, width), compute_resize_scale((height, width), *sides) * zoom)
+        scale = resize_rule(self.resize_rule).factor((height, width), *sides)
+        factor = reduction((height, width), scale * zoom)
         if factor == 1:
             return self.load_named(index), 1
         image = self.load_named(index, self._read_reduced(factor))
@@ -99,6 +101,8 @@ class ReducedPictures(Pictures):
         reads_files = self._is_ours("load_image", DatasetHooks) and self.image_sizes is not None
         # pictures of other channels, and a user's own function, want what is in the file
         special = getattr(self, "channels", None) or getattr(self, "augment", None)
+        # a margin is whole pixels: half of one on a reduced picture would move the boxes
+        special = special or resize_rule(self.resize_rule).moves
         if self.no_resize or special or not plain or not reads_files:
             return None
         if not all(self._is_ours(name, type(self)) for name in _HOOKS):

@@ -12,7 +12,7 @@ from keras_retinanet.preprocessing.annotations import (
     without_regions,
 )
 from keras_retinanet.preprocessing.batches import current_batch, current_policy, draw
-from keras_retinanet.preprocessing.canvas import as_uint8, lay_out_resized
+from keras_retinanet.preprocessing.canvas import as_levels, as_uint8, lay_out_resized
 from keras_retinanet.preprocessing.reduced import ReducedPictures
 from keras_retinanet.preprocessing.samples import AnnotationWarning
 from keras_retinanet.preprocessing.visibility import keep_visible
@@ -20,8 +20,8 @@ from keras_retinanet.utils.image import (
     adjust_transform_for_image,
     compute_resize_scale,
     preprocess_image,
-    resize_image,
 )
+from keras_retinanet.utils.resizing import NO_MARGIN, resize_rule
 from keras_retinanet.utils.transform import transform_aabb
 from keras_retinanet.utils.warp import warp
 
@@ -113,16 +113,31 @@ class Steps(ReducedPictures):
         return self._for_each(self.random_transform_group_entry, image_group, annotations_group)
 
     def resize_image(self, image):
-        """Return (resized picture, scale)."""
+        """Return (resized picture, scale), as `resize_rule` says.
+
+        The scale is a number, or [4] for (x, y, x, y) where sides are rounded by themselves.
+        """
         if self.no_resize:
             return image, 1
-        resized, scale = resize_image(image, self.image_min_side, self.image_max_side)
+        rule = resize_rule(self.resize_rule)
+        resized, scale = rule(image, self.image_min_side, self.image_max_side)
         return resized.reshape(*resized.shape[:2], *image.shape[2:]), scale
+
+    def resize_margin(self, shape):
+        """Return the pixels [4] (x, y, x, y) that the resize adds left of and above a picture.
+
+        Args:
+            shape: of the picture, (height, width, ...); the margin is in its pixels.
+        """
+        if self.no_resize or not self._resizes_by_itself():
+            return NO_MARGIN
+        return resize_rule(self.resize_rule).margin(shape[:2])
 
     def resize_group_entry(self, image, annotations):
         """Return the picture resized and its boxes scaled."""
+        margin = self.resize_margin(image.shape)
         image, scale = self.resize_image(image)
-        return image, {**annotations, "bboxes": annotations["bboxes"] * scale}
+        return image, {**annotations, "bboxes": (annotations["bboxes"] + margin) * scale}
 
     def preprocess_group_entry(self, image, annotations):
         """Return the picture resized, preprocessed, float32, and its boxes scaled."""
@@ -142,10 +157,13 @@ class Steps(ReducedPictures):
         """Return (canvas [B, H, W, C], shapes of the pictures on it, annotations)."""
         as_read = as_uint8 if self.channels is None else np.asarray
         images = [as_read(image) for image in image_group]
-        if self.no_resize or not self._resizes_by_itself():
+        if self.no_resize or self.resize_rule != "opencv" or not self._resizes_by_itself():
+            kinds = [image.dtype for image in images]
             images, annotations_group = self._for_each(
                 self.resize_group_entry, images, annotations_group
             )
+            if self._resizes_by_itself():  # some rules make floats of levels
+                images = [as_levels(*pair) for pair in zip(images, kinds, strict=True)]
             images, scales = [as_read(image) for image in images], [1] * len(images)
         else:
             sides = (self.image_min_side, self.image_max_side)
@@ -204,7 +222,8 @@ class Steps(ReducedPictures):
         """Return the factor by which a picture is resized; 1 where a subclass does it, or none."""
         if self.no_resize or not self._resizes_by_itself():
             return 1.0
-        return compute_resize_scale(image.shape, self.image_min_side, self.image_max_side)
+        sides = (self.image_min_side, self.image_max_side)
+        return resize_rule(self.resize_rule).factor(image.shape, *sides)
 
     @staticmethod
     def _for_each(step, image_group, annotations_group):
