@@ -1,0 +1,401 @@
+"""Every switch of the profile, in the network and in the detector, against slow truths."""
+
+import zlib
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_retinanet.layers import PadToMultiple
+from keras_retinanet.models.backbones import Backbone
+from keras_retinanet.models.heads import (
+    default_classification_model,
+    default_regression_model,
+    group_norm,
+)
+from keras_retinanet.models.pyramid import create_pyramid_features
+from keras_retinanet.models.retinanet import network_of, retinanet_bbox
+from keras_retinanet.models.snapshot import attach_profile, profile_of, save_snapshot
+from keras_retinanet.models.training import TrainingModel
+from keras_retinanet.utils.anchors import AnchorParameters
+from keras_retinanet.utils.families import FAMILIES
+from tests.backends import array
+from tests.models import slow_families
+
+pytestmark = pytest.mark.numerics
+
+WIDTH = 4
+CLASSES = 3
+SMALL = {
+    "pyramid_features": WIDTH,
+    "head_features": WIDTH,
+    "head_layers": 1,
+    "head_norm_groups": 2,
+    "score_threshold": 0.3,
+    "max_detections": 40,
+}
+BASE = replace(FAMILIES["detectron2"], **SMALL, anchors=AnchorParameters(), level_candidates=20)
+IMAGES = np.random.default_rng(0).normal(0, 1, (2, 50, 70, 3)).astype(np.float32)
+
+
+class TinyBackbone(Backbone):
+    """Five convolutions, each halving its input and rounding up."""
+
+    def __init__(self):
+        super().__init__("resnet50")  # a known name, of which nothing is used
+
+    def build(self, inputs, **options):
+        """Return the model and its last three tensors."""
+        x, taps = inputs, {}
+        for index in range(1, 6):
+            x = keras.layers.Conv2D(
+                WIDTH, 3, strides=2, padding="same", activation="tanh", name=f"c{index}"
+            )(x)
+            taps[f"C{index}"] = x
+        outputs = {name: taps[name] for name in ("C3", "C4", "C5")}
+        return keras.Model(inputs, list(outputs.values())), outputs
+
+
+def draw_weights(model, deviation, mean=0.0):
+    """Give each weight values that follow from its path alone; gains stay about 1."""
+    for weight in model.weights:
+        rng = np.random.default_rng(zlib.crc32(weight.path.encode()))
+        about = 1.0 if weight.path.endswith("gamma") else mean
+        weight.assign(rng.normal(about, deviation, weight.shape))
+
+
+def make_network(profile):
+    """Return a network of the profile whose weights find many objects."""
+    network = TinyBackbone().retinanet(CLASSES, profile=profile)
+    draw_weights(network, 0.25)
+    box_head = network.get_layer("regression_submodel").get_layer("pyramid_regression")
+    box_head.kernel.assign(box_head.kernel * 0.2)  # boxes that are not all wild
+    return network
+
+
+def with_profile(network, profile):
+    """Return the same network with another profile; the old one keeps its own."""
+    return attach_profile(keras.Model(network.input, network.outputs), profile)
+
+
+def canvas_sides(shape, profile):
+    return tuple(side + -side % profile.pad_multiple for side in shape)
+
+
+def slow_detections(network, profile, image, frame=None):
+    """Return the slow detections of one picture [H, W, 3], from the network's own outputs."""
+    canvas = canvas_sides(image.shape[:2], profile)
+    shapes, sides = [], np.array(canvas)
+    for level in range(1, 8):
+        sides = -(-sides // 2)
+        shapes += [tuple(sides.tolist())] if level >= 3 else []
+    levels = slow_families.anchors(canvas, shapes, profile.anchors)
+    deltas, scores = (array(output)[0].astype(float) for output in network(image[None]))
+    assert sum(map(len, levels)) == len(deltas)
+    frames = {"canvas": canvas, "image": image.shape[:2], "nothing": None}
+    frame = frames[profile.clip_to] if frame is None else frame
+    return slow_families.detections(levels, deltas, scores, frame, profile)
+
+
+def assert_found(outputs, expected, limit):
+    """Assert that boxes [D, 4], scores [D] and labels [D] are the expected ones, padded."""
+    boxes, scores, labels = (array(output) for output in outputs)
+    count = len(expected)
+    assert boxes.shape == (limit, 4) and count > 5
+    np.testing.assert_allclose(scores[:count], [one[0] for one in expected], rtol=1e-4)
+    assert labels[:count].tolist() == [one[1] for one in expected]
+    np.testing.assert_allclose(boxes[:count], [one[2] for one in expected], rtol=1e-4, atol=0.02)
+    assert (scores[count:] == -1).all() and (labels[count:] == -1).all()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_familys_detector_equals_loops_over_its_networks_outputs(family):
+    profile = replace(FAMILIES[family], **SMALL)
+    network = make_network(profile)
+    own = profile_of(network)
+    detector = retinanet_bbox(network)
+    for images in (IMAGES[:1], IMAGES[:1, :33, :64]):
+        outputs = detector(images)
+        expected = slow_detections(network, own, images[0])
+        assert_found([output[0] for output in outputs], expected, own.max_detections)
+
+
+@pytest.fixture(scope="module")
+def base():
+    """Return a network of `BASE` and what its detector finds in both pictures."""
+    network = make_network(BASE)
+    return network, [array(output) for output in retinanet_bbox(network)(IMAGES)]
+
+
+READING = {  # switches that read one network's outputs otherwise
+    "box_coding": {"box_coding": "corners", "box_clamp": None},
+    "box_std": {"box_std": (0.2, 0.2, 0.2, 0.2)},
+    "box_mean": {"box_mean": (0.1, 0.2, 0.3, 0.4)},
+    "box_pixel": {"box_pixel": 1.0},
+    "box_clamp": {"box_clamp": 0.05},
+    "level_candidates": {"level_candidates": 3},
+    "all candidates": {"level_candidates": None},
+    "clip to the canvas": {"clip_to": "canvas"},
+    "no clipping": {"clip_to": "nothing"},
+    "clip_margin": {"clip_margin": 1.0},
+    "centre": {"anchors": replace(BASE.anchors, centre=0.0)},
+    "rounding": {"anchors": replace(BASE.anchors, rounding="whole")},
+    "order": {"anchors": replace(BASE.anchors, order="scale")},
+}
+
+
+@pytest.mark.parametrize("name", READING)
+def test_each_switch_of_reading_changes_the_detections_to_what_loops_say(base, name):
+    network, before = base
+    profile = replace(profile_of(network), **READING[name])
+    found = [array(one) for one in retinanet_bbox(with_profile(network, profile))(IMAGES)]
+    assert np.abs(found[0] - before[0]).max() > 0.2
+    for index, image in enumerate(IMAGES):
+        expected = slow_detections(network, profile, image)
+        assert_found([one[index] for one in found], expected, profile.max_detections)
+
+
+def test_floored_strides_move_the_detections_of_coarse_levels(base):
+    """On 64 x 96, P7's single cell is 64 x 96, not 128 x 128."""
+    network, _ = base
+    found = []
+    for rule in ("fixed", "floor"):
+        anchors = replace(BASE.anchors, stride_rule=rule)
+        profile = replace(
+            profile_of(network), anchors=anchors, clip_to="nothing", max_detections=200
+        )
+        outputs = [array(one)[0] for one in retinanet_bbox(with_profile(network, profile))(IMAGES)]
+        assert_found(outputs, slow_detections(network, profile, IMAGES[0]), 200)
+        found.append(outputs[0])
+    assert np.abs(found[0] - found[1]).max() > 10
+
+
+@pytest.mark.parametrize("multiple", [1, 32, 128])
+def test_the_network_pads_below_and_right_with_zeros_to_whole_multiples(multiple):
+    profile = replace(BASE, pad_multiple=multiple)
+    # P3 to P7 of 50 x 70, 64 x 96 and 128 x 128
+    cells = {1: 63 + 20 + 6 + 2 + 1, 32: 96 + 24 + 6 + 2 + 1, 128: 256 + 64 + 16 + 4 + 1}
+    network = make_network(profile)
+    alone = make_network(replace(BASE, pad_multiple=1))
+    height, width = canvas_sides(IMAGES.shape[1:3], profile)
+    canvas = np.zeros((2, height, width, 3), np.float32)
+    canvas[:, :50, :70] = IMAGES
+    for one, other in zip(network(IMAGES), alone(canvas), strict=True):
+        np.testing.assert_allclose(array(one), array(other), atol=1e-6)
+    assert len(network(IMAGES)[0][0]) == 9 * cells[multiple]
+
+
+def test_padding_by_hand():
+    pad = PadToMultiple(3)
+    found = array(pad(ops.ones((1, 2, 4, 1))))[0, ..., 0]
+    assert found.tolist() == [[1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 0, 0], [0] * 6]
+    assert array(pad(ops.ones((1, 3, 6, 1)))).shape == (1, 3, 6, 1)
+    assert pad.compute_output_shape((None, None, 4, 2)) == (None, None, 6, 2)
+
+
+def test_a_batch_of_different_sizes_is_clipped_picture_by_picture(base):
+    """What lies beyond a picture is 0, since zeros stand there after normalisation."""
+    network, _ = base
+    sizes = np.array([(50, 70), (40, 45)], np.float32)
+    canvas = IMAGES.copy()
+    canvas[1, 40:], canvas[1, :, 45:] = 0, 0
+    detector = retinanet_bbox(network, sizes=keras.Input((2,)))
+    outputs = detector([canvas, sizes])
+    for index, size in enumerate(sizes.astype(int).tolist()):
+        expected = slow_detections(network, profile_of(network), canvas[index], size)
+        assert_found([one[index] for one in outputs], expected, BASE.max_detections)
+    boxes = array(outputs[0])[1]
+    assert boxes[:, [0, 2]].max() == 45 and boxes[:, [1, 3]].max() == 40
+    assert network_of(detector).inputs[0].shape == network.inputs[0].shape
+
+
+def test_detectors_take_the_switches_of_suppression_from_the_profile(base):
+    network, _ = base
+    profile = replace(profile_of(network), nms=False, class_specific_filter=False)
+    changed = with_profile(network, profile)
+    own = profile_of(retinanet_bbox(changed))
+    assert (own.nms, own.class_specific_filter) == (False, False)
+    assert profile_of(retinanet_bbox(changed, nms=True)).nms
+
+
+@pytest.mark.parametrize("family", ["torchvision_v2", "odtk", "keras_hub"])
+def test_a_snapshot_of_a_family_detects_the_same(family, tmp_path):
+    profile = replace(FAMILIES[family], **SMALL)
+    detector = retinanet_bbox(make_network(profile))
+    save_snapshot(detector, tmp_path / "a.keras")
+    again = keras.models.load_model(tmp_path / "a.keras")
+    for one, other in zip(again(IMAGES), detector(IMAGES), strict=True):
+        np.testing.assert_allclose(array(one), array(other), rtol=1e-5, atol=1e-5)
+
+
+def test_anchors_and_detections_stay_float32_under_a_mixed_policy():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        network = make_network(replace(FAMILIES["torchvision_v2"], **SMALL))
+        detector = retinanet_bbox(network)
+        assert [output.dtype for output in network.outputs] == ["float32", "float32"]
+        expected = slow_detections(network, profile_of(network), IMAGES[0])
+        found = detector(IMAGES[:1])
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert_found([one[0] for one in found], expected, SMALL["max_detections"])
+
+
+def test_a_training_model_learns_on_the_families_anchors_and_coding():
+    profile = replace(FAMILIES["torchvision_v2"], **SMALL)
+    model = TrainingModel(make_network(profile))
+    images = np.full((1, 64, 96, 3), 90, np.uint8)
+    y_pred = model({"images": images, "sizes": np.array([[64, 96]], np.float32)})
+    levels = slow_families.anchors(
+        (64, 96), [(8, 12), (4, 6), (2, 3), (1, 2), (1, 1)], profile.anchors
+    )
+    np.testing.assert_allclose(array(y_pred["anchors"])[0], np.concatenate(levels), atol=1e-3)
+
+
+# The pyramid.
+
+
+def pyramid(sides, **options):
+    """Return features [H, W, 4] of C5 and the pyramid's tensors with drawn weights, and them."""
+    inputs = {
+        f"C{level}": keras.Input((None, None, WIDTH), name=f"C{level}") for level in (3, 4, 5)
+    }
+    made = create_pyramid_features(inputs, (3, 4, 5, 6, 7), WIDTH, **options)
+    model = keras.Model(inputs, made)
+    draw_weights(model, 0.4)
+    rng = np.random.default_rng(2)
+    height, width = sides
+    features = {
+        f"C{level}": rng.normal(
+            0, 1, (1, height << (5 - level), width << (5 - level), WIDTH)
+        ).astype(np.float32)
+        for level in (3, 4, 5)
+    }
+    outputs = {name: array(value)[0] for name, value in model(features).items()}
+    return features["C5"][0], outputs, model
+
+
+PYRAMIDS = {
+    "1.0": {},
+    "from P5": {"p6_from": "P5"},
+    "padded by 1": {"p6_padding": 1},
+    "no ReLU": {"p7_relu": False},
+    "torchvision": {"p6_from": "P5", "p6_padding": 1},
+    "mmdetection": {"p6_padding": 1, "p7_relu": False},
+}
+
+
+@pytest.mark.parametrize("sides", [(6, 8), (5, 7), (6, 5)], ids=str)
+@pytest.mark.parametrize("name", PYRAMIDS)
+def test_p6_and_p7_equal_slow_convolutions(name, sides):
+    options = {"p6_from": "C5", "p6_padding": "same", "p7_relu": True, **PYRAMIDS[name]}
+    c5, outputs, model = pyramid(sides, **options)
+
+    def halved(features, level):
+        kernel, bias = (array(value) for value in model.get_layer(level).weights)
+        return slow_families.convolved(features, kernel, bias, 2, options["p6_padding"])
+
+    p6 = halved(c5 if options["p6_from"] == "C5" else outputs["P5"], "P6")
+    np.testing.assert_allclose(outputs["P6"], p6, rtol=1e-4, atol=1e-5)
+    p7 = halved(np.maximum(p6, 0) if options["p7_relu"] else p6, "P7")
+    np.testing.assert_allclose(outputs["P7"], p7, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["from P5", "padded by 1", "no ReLU"])
+def test_each_switch_of_the_pyramid_changes_p7(name):
+    before, after = (pyramid((6, 8), **PYRAMIDS[kind])[1]["P7"] for kind in ("1.0", name))
+    assert np.abs(before - after).max() > 0.1
+
+
+def test_padding_by_1_and_same_agree_where_every_side_is_odd():
+    """P5 5 x 9, P6 3 x 5: why a parity check at 800 alone cannot tell the two apart."""
+    same, by_1 = (pyramid((5, 9), p6_padding=padding)[1] for padding in ("same", 1))
+    for level in ("P6", "P7"):
+        np.testing.assert_allclose(same[level], by_1[level], atol=1e-5)
+
+
+# The heads.
+
+FEATURES = np.random.default_rng(3).normal(0.5, 0.05, (1, 5, 6, WIDTH)).astype(np.float32)
+
+
+def heads(norm):
+    """Return class scores and deltas of `FEATURES` by heads of two hidden layers, and the heads."""
+    classification = default_classification_model(
+        CLASSES, 2, WIDTH, classification_feature_size=8, num_layers=2, norm=norm
+    )
+    regression = default_regression_model(
+        4, 2, WIDTH, regression_feature_size=8, num_layers=2, norm=norm
+    )
+    for model in (classification, regression):
+        draw_weights(model, 0.1, mean=0.1)
+    return classification, regression
+
+
+def slow_head(model, prefix, norm):
+    """Return the output [h * w * A, …] of a head, before any sigmoid."""
+    x = FEATURES[0]
+    for index in range(2):
+        layer = model.get_layer(f"{prefix}_{index}")
+        kernel = array(layer.kernel)
+        bias = array(layer.bias) if layer.use_bias else 0.0
+        x = slow_families.convolved(x, kernel, bias, 1, 1)
+        if norm is not None:
+            gamma, beta = (array(v) for v in model.get_layer(f"{prefix}_{index}_norm").weights)
+            x = slow_families.group_normed(x, *norm, gamma, beta)
+        x = np.maximum(x, 0)
+    kernel, bias = (array(value) for value in model.get_layer(prefix).weights)
+    return slow_families.convolved(x, kernel, bias, 1, 1)
+
+
+NORMS = {"none": None, "4 groups": (4, 1e-5), "2 groups": (2, 1e-5), "4 groups, 1e-3": (4, 1e-3)}
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_heads_equal_slow_convolutions_and_group_norms(name):
+    norm = NORMS[name]
+    classification, regression = heads(norm and group_norm(*norm))
+    logits = slow_head(classification, "pyramid_classification", norm).reshape(-1, CLASSES)
+    scores = array(classification(FEATURES))[0]
+    np.testing.assert_allclose(scores, 1 / (1 + np.exp(-logits)), rtol=1e-3)
+    deltas = slow_head(regression, "pyramid_regression", norm).reshape(-1, 4)
+    np.testing.assert_allclose(array(regression(FEATURES))[0], deltas, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["none", "2 groups", "4 groups, 1e-3"])
+def test_norm_groups_and_epsilon_each_change_the_scores(name):
+    before, after = (
+        array(heads(norm and group_norm(*norm))[1](FEATURES))
+        for norm in (NORMS["4 groups"], NORMS[name])
+    )
+    assert np.abs(before - after).max() > 0.001
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("head_norm", "none"), ("head_norm_groups", 1), ("head_norm_epsilon", 0.5)],
+)
+def test_the_profiles_norm_reaches_both_heads(field, value):
+    profile = replace(FAMILIES["torchvision_v2"], **SMALL)
+    changed = replace(profile, **{field: value})
+    for name in ("regression_submodel", "classification_submodel"):
+        layers = [make_network(one).get_layer(name).layers for one in (profile, changed)]
+        norms = [
+            [
+                (layer.groups, layer.epsilon)
+                for layer in own
+                if hasattr(layer, "groups") and hasattr(layer, "gamma")
+            ]
+            for own in layers
+        ]
+        assert norms[0] == [(2, 1e-5)]
+        assert (
+            norms[1]
+            == {
+                "head_norm": [],
+                "head_norm_groups": [(1, 1e-5)],
+                "head_norm_epsilon": [(2, 0.5)],
+            }[field]
+        )
