@@ -34,6 +34,7 @@ class Rule:
         nms_threshold: IoU above which the worse box goes.
         candidates: how many pairs reach suppression; None for all (10,000 on JAX).
         level_candidates: how many of each level of anchors; None for all.
+        nms_within: "class", or "all" for a box to suppress those of other classes, too.
     """
 
     threshold: float
@@ -43,6 +44,7 @@ class Rule:
     nms_threshold: float
     candidates: int | None
     level_candidates: int | None = None
+    nms_within: str = "class"
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ def _keep_best(boxes, scores, labels, valid, classes, rule):
     """Return the indices int32 [D] of the detections among sorted candidates, padded with -1."""
     limit = rule.max_detections
     if rule.nms:
+        labels = labels if rule.nms_within == "class" else ops.zeros_like(labels)
         return suppress(boxes, scores, labels, valid, limit, rule.nms_threshold, classes)
     number = ops.sum(ops.cast(valid, "int32"))
     slots = ops.arange(limit, dtype="int32")

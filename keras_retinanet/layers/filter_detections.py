@@ -26,6 +26,7 @@ def filter_detections(
     max_detections=MAX_DETECTIONS,
     nms_threshold=NMS_THRESHOLD,
     candidates=None,
+    nms_within="class",
 ):
     """Return the detections of one image.
 
@@ -40,12 +41,19 @@ def filter_detections(
         max_detections: D.
         nms_threshold: IoU above which the worse box goes.
         candidates: how many pairs reach suppression; None for all.
+        nms_within: "class", or "all" for a box to suppress those of other classes, too.
 
     Returns:
         [boxes [D, 4], scores [D], labels int32 [D], *other [D, ...]], best first, padded -1.
     """
     rule = Rule(
-        score_threshold, class_specific_filter, nms, max_detections, nms_threshold, candidates
+        score_threshold,
+        class_specific_filter,
+        nms,
+        max_detections,
+        nms_threshold,
+        candidates,
+        nms_within=nms_within,
     )
     scores = Scores(
         best=ops.max(classification, axis=1),
@@ -63,8 +71,8 @@ class FilterDetections(keras.layers.Layer):
     """`filter_detections` for each image of a batch.
 
     Args:
-        nms, class_specific_filter, nms_threshold, score_threshold, max_detections, candidates:
-            as in `filter_detections`.
+        nms, class_specific_filter, nms_threshold, score_threshold, max_detections, candidates,
+            nms_within: as in `filter_detections`.
         parallel_iterations: taken for 1.0's sake; the batch is one mapped call.
     """
 
@@ -77,6 +85,7 @@ class FilterDetections(keras.layers.Layer):
         max_detections=MAX_DETECTIONS,
         parallel_iterations=32,
         candidates=None,
+        nms_within="class",
         dtype="float32",
         **kwargs,
     ):
@@ -88,6 +97,9 @@ class FilterDetections(keras.layers.Layer):
         self.max_detections = max_detections
         self.parallel_iterations = parallel_iterations
         self.candidates = candidates
+        if nms_within not in ("class", "all"):
+            raise ValueError(f"nms_within must be class or all. Received: {nms_within!r}")
+        self.nms_within = nms_within
 
     def rule(self, threshold):
         """Return what becomes of scores, `threshold` being on their scale."""
@@ -98,6 +110,7 @@ class FilterDetections(keras.layers.Layer):
             self.max_detections,
             self.nms_threshold,
             self.candidates,
+            nms_within=self.nms_within,
         )
 
     def call(self, inputs):
@@ -140,5 +153,6 @@ class FilterDetections(keras.layers.Layer):
             "max_detections",
             "parallel_iterations",
             "candidates",
+            "nms_within",
         )
         return super().get_config() | {name: getattr(self, name) for name in names}

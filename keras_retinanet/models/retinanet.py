@@ -248,6 +248,7 @@ def retinanet_bbox(
         score_threshold=profile.score_threshold,
         max_detections=profile.max_detections,
         candidates=profile.candidates,
+        nms_within=profile.nms_within,
         parallel_iterations=parallel_iterations,
         name="filtered_detections",
     )

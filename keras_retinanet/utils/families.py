@@ -98,6 +98,7 @@ KERAS_HUB = replace(
     max_detections=100,
     level_candidates=None,
     class_specific_filter=False,
+    nms_within="all",
     clip_to="nothing",
 )
 KERAS_HUB_V2 = replace(

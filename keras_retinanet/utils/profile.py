@@ -18,6 +18,7 @@ CHOICES = {
     "p6_from": ("C5", "P5"),
     "p6_padding": ("same", 1),
     "head_norm": ("none", "group"),
+    "nms_within": ("class", "all"),
     "clip_to": ("canvas", "image", "nothing"),
 }
 
@@ -48,7 +49,7 @@ class Profile:
         score_threshold, nms_threshold, max_detections: of the detector.
         candidates: how many (anchor, class) pairs reach NMS; None for all, as in 1.0.
         level_candidates: how many of each pyramid level; None for all.
-        nms, class_specific_filter: switches of `layers.FilterDetections`.
+        nms, class_specific_filter, nms_within: switches of `layers.FilterDetections`.
         clip_to: boxes are clipped to the padded "canvas", the true "image", or "nothing".
         clip_margin: pixels that the right and bottom limit lie inside that edge.
     """
@@ -88,6 +89,7 @@ class Profile:
     level_candidates: int | None = None
     nms: bool = True
     class_specific_filter: bool = True
+    nms_within: str = "class"
     clip_to: str = "canvas"
     clip_margin: float = 1.0
 

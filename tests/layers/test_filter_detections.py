@@ -195,3 +195,15 @@ def test_the_old_function_filters_one_image():
     )
     for value, batch in zip(one, filtered(boxes, scores), strict=True):
         np.testing.assert_array_equal(array(value), batch[1])
+
+
+def test_boxes_of_other_classes_are_suppressed_too_where_suppression_is_within_all():
+    """The second box overlaps the better first one by 9/11; the third is apart."""
+    boxes = np.float32([[(0, 0, 10, 10), (1, 0, 11, 10), (20, 20, 30, 30)]])
+    scores = np.float32([[(0.9, 0.0), (0.0, 0.8), (0.0, 0.7)]])
+    assert filtered(boxes, scores)[2][0, :4].tolist() == [0, 1, 1, -1]
+    found = filtered(boxes, scores, nms_within="all")
+    assert found[2][0, :3].tolist() == [0, 1, -1]
+    assert found[0][0, 1].tolist() == [20, 20, 30, 30]
+    with pytest.raises(ValueError, match="nms_within must be class or all. Received: 'none'"):
+        FilterDetections(nms_within="none")

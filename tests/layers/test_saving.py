@@ -31,6 +31,7 @@ FILTER = {
     "max_detections": 4,
     "parallel_iterations": 8,
     "candidates": 100,
+    "nms_within": "all",
     "name": "filter",
 }
 

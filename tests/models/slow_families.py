@@ -87,6 +87,11 @@ def best_of_level(scores, profile):
     return pairs[: profile.level_candidates]
 
 
+def by_score(found):
+    """Return the key that sorts (score, label, box, anchor); ties: the first anchor, then class."""
+    return -found[0], found[3], found[1]
+
+
 def in_order(box):
     """Return a box whose corners may be swapped, as TensorFlow's suppression takes it."""
     x1, y1, x2, y2 = box
@@ -109,11 +114,12 @@ def detections(levels, deltas, scores, frame, profile):
             found.append((score, label, clip(box, frame, profile), start + anchor))
         start += len(own)
     kept = []
-    for label in range(scores.shape[1]):
-        own = sorted((one for one in found if one[1] == label), key=lambda one: -one[0])
+    labels = range(scores.shape[1])
+    for group in [{label} for label in labels] if profile.nms_within == "class" else [labels]:
+        own = sorted((one for one in found if one[1] in group), key=by_score)
         boxes = [in_order(one[2]) for one in own]
         kept += [own[place] for place in reference.greedy(boxes, range(len(own)), 0.5)]
-    kept.sort(key=lambda one: (-one[0], one[3], one[1]))  # ties: the first anchor, then class
+    kept.sort(key=by_score)
     return [one[:3] for one in kept[: profile.max_detections]]
 
 

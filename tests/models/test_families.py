@@ -140,6 +140,7 @@ READING = {  # switches that read one network's outputs otherwise
     "clip to the canvas": {"clip_to": "canvas"},
     "no clipping": {"clip_to": "nothing"},
     "clip_margin": {"clip_margin": 1.0},
+    "nms_within": {"nms_within": "all"},
     "centre": {"anchors": replace(BASE.anchors, centre=0.0)},
     "rounding": {"anchors": replace(BASE.anchors, rounding="whole")},
     "order": {"anchors": replace(BASE.anchors, order="scale")},

@@ -44,6 +44,7 @@ OTHER = Profile(
     candidates=1000,
     nms=False,
     class_specific_filter=False,
+    nms_within="all",
     pyramid_features=64,
     head_features=32,
     head_layers=2,
