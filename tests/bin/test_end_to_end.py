@@ -206,6 +206,7 @@ def test_the_saved_model_names_its_classes(converted):
     assert facts["profile"]["classes"] == ["disc", "square"]
     assert facts["profile"]["image_min_side"] == 96
     assert "uint8 RGB" in facts["input"]
+    assert facts["resize"] == {"rule": "opencv", "min_side": 96, "max_side": 128}
 
 
 def test_the_h5_file_carries_the_facts(converted):
