@@ -23,7 +23,7 @@ REGION_SHARE = 0.5  # of a background anchor's area inside a region from which i
 
 CHOICES = {
     "stride_rule": ("fixed", "floor"),
-    "rounding": ("none", "whole"),
+    "rounding": ("none", "whole", "base"),
     "order": ("ratio", "scale"),
 }
 
@@ -47,7 +47,9 @@ class AnchorParameters:
         centre: where in its cell an anchor is centred, in strides from the top left corner.
         stride_rule: "fixed", or "floor": the whole part of the canvas' side over the number of
             cells, which torchvision takes in place of `strides`.
-        rounding: "none", or "whole": sides cut to whole pixels, then corners rounded.
+        rounding: "none"; "whole": sides cut to whole pixels, then corners rounded; "base": sides
+            at scale 1 rounded to whole pixels, and x2, y2 those of the last pixel inside, as in
+            the code of Ren et al. 2015 (arXiv:1506.01497).
         order: which is outermost in a cell, "ratio" or "scale".
     """
 
@@ -113,6 +115,29 @@ class AnchorParameters:
 AnchorParameters.default = AnchorParameters()
 
 
+# Roundings: f(sides [S] of squares, ratios [R], side at scale 1) -> corners [R, S, 4].
+
+
+def _unrounded(sides, ratios, base_size):
+    widths = np.sqrt(sides[None, :] ** 2 / ratios[:, None])
+    heights = widths * ratios[:, None]
+    return np.stack([-widths, -heights, widths, heights], axis=-1) / 2
+
+
+def _whole(sides, ratios, base_size):
+    return np.round(_unrounded(np.floor(sides), ratios, base_size))
+
+
+def _base(sides, ratios, base_size):
+    widths = np.round(np.sqrt(base_size**2 / ratios))
+    shapes = np.stack([widths, np.round(widths * ratios)], axis=-1)  # [R, 2]
+    halves = shapes[:, None] * (sides / base_size)[None, :, None] / 2
+    return np.concatenate([-halves, halves - 1], axis=-1)
+
+
+ROUNDINGS = {"none": _unrounded, "whole": _whole, "base": _base}
+
+
 def generate_anchors(base_size=16, ratios=None, scales=None, rounding="none", order="ratio"):
     """Return the anchors [R * S, 4] of one cell, centred on the origin.
 
@@ -125,14 +150,7 @@ def generate_anchors(base_size=16, ratios=None, scales=None, rounding="none", or
     scales = np.asarray(default.scales if scales is None else scales, dtype=np.float32)
     # the side is a float32 product, as in 1.0: published weights were trained on it
     sides = (np.float32(base_size) * scales).astype(np.float64)
-    if rounding == "whole":
-        sides = np.floor(sides)
-    ratios = ratios.astype(np.float64)
-    widths = np.sqrt(sides[None, :] ** 2 / ratios[:, None])
-    heights = widths * ratios[:, None]
-    corners = np.stack([-widths, -heights, widths, heights], axis=-1) / 2  # [R, S, 4]
-    if rounding == "whole":
-        corners = np.round(corners)
+    corners = ROUNDINGS[rounding](sides, ratios.astype(np.float64), base_size)
     if order == "scale":
         corners = corners.swapaxes(0, 1)
     return corners.reshape(-1, 4)

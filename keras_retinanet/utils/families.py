@@ -15,6 +15,15 @@ TORCH_RESNET = {"pool_padding": 1, "stride_in": "3x3"}
 CAFFE_RESNET = {"pool_padding": 1, "stride_in": "1x1"}
 LARGEST_GROWTH = math.log(1000 / 16)  # decoded sides are at most 62.5 times their anchor's
 _STD_1 = (1.0, 1.0, 1.0, 1.0)
+# Those that NVIDIA/retinanet-examples, issue 54, lists for each level: shapes of one cell, in whole
+# pixels, times 4 and its thirds of an octave, corners on pixels (-12, -12, 19, 19 for 32 x 32).
+ODTK_ANCHORS = AnchorParameters(
+    sizes=AnchorParameters.default.strides,
+    ratios=(1.0, 2.0, 0.5),
+    scales=tuple(4 * 2 ** (third / 3) for third in range(3)),
+    rounding="base",
+    order="scale",
+)
 
 FIZYR = Profile()
 
@@ -79,7 +88,7 @@ ODTK = replace(
     preprocessing="torch_rgb",
     resize_rule="odtk",
     pad_multiple=128,
-    anchors=AnchorParameters(ratios=(1.0, 2.0, 0.5), order="scale"),
+    anchors=ODTK_ANCHORS,
     box_pixel=1.0,
     box_clamp=None,
     clip_to="canvas",

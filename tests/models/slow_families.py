@@ -14,6 +14,7 @@ def cell_anchors(size, ratios, scales, rounding="none", order="ratio"):
     """Return the anchors of one cell about the origin.
 
     "whole", as torchvision: int() of the side, then whole corners (halves to the even number).
+    "base", as ODTK: whole width and height at scale 1, corners on the first and last pixel.
     """
     if order == "ratio":
         pairs = [(ratio, scale) for ratio in ratios for scale in scales]
@@ -24,6 +25,11 @@ def cell_anchors(size, ratios, scales, rounding="none", order="ratio"):
         side = int(size * scale) if rounding == "whole" else size * scale
         width = side / math.sqrt(ratio)
         corner = [width / 2, width * ratio / 2]
+        if rounding == "base":
+            width = round(size / math.sqrt(ratio))
+            corner = [width * scale / 2, round(width * ratio) * scale / 2]
+            found.append((-corner[0], -corner[1], corner[0] - 1, corner[1] - 1))
+            continue
         if rounding == "whole":
             corner = [round(value) for value in corner]
         found.append((-corner[0], -corner[1], corner[0], corner[1]))

@@ -26,6 +26,7 @@ PARAMETERS = {
     "a centre of its own": replace(DEFAULT, centre=0.25),
     "floored strides alone": replace(DEFAULT, stride_rule="floor"),
     "whole sides alone": replace(DEFAULT, rounding="whole"),
+    "whole base shapes alone": replace(DEFAULT, rounding="base"),
     "scales outermost": replace(DEFAULT, order="scale"),
 }
 
@@ -56,7 +57,13 @@ def test_anchors_on_host_and_device_equal_loops(name):
 
 @pytest.mark.parametrize(
     "change",
-    [{"centre": 0.0}, {"stride_rule": "floor"}, {"rounding": "whole"}, {"order": "scale"}],
+    [
+        {"centre": 0.0},
+        {"stride_rule": "floor"},
+        {"rounding": "whole"},
+        {"rounding": "base"},
+        {"order": "scale"},
+    ],
     ids=str,
 )
 def test_each_anchor_switch_moves_the_anchors(change):
@@ -80,17 +87,22 @@ def test_torchvisions_anchors_by_hand():
     assert halves.tolist() == [[-50, -50, 50, 50], [-52, -52, 52, 52]]  # 50.5 and 51.5 to even
 
 
-def test_odtks_and_detectron2s_anchors_by_hand():
+def test_odtks_anchors_by_hand():
+    """Scale outermost; ratio 2 of a cell of 8 is round(5.66) = 6 by 12, four times that at 32."""
+    cell = FAMILIES["odtk"].anchors.cell(0)
+    assert cell[:3].tolist() == [[-16, -16, 15, 15], [-12, -24, 11, 23], [-22, -12, 21, 11]]
+    growth = 2 ** (1 / 3)
+    expected = [-12 * growth, -24 * growth, 12 * growth - 1, 24 * growth - 1]
+    np.testing.assert_allclose(cell[4], expected, rtol=1e-6)
+
+
+def test_detectron2s_anchors_by_hand():
     """Scale outermost: at 32, ratio 2 is 22.63 wide and 45.25 high."""
-    odtk, detectron2 = (FAMILIES[name].anchors.cell(0) for name in ("odtk", "detectron2"))
-    flat, square, upright = [-22.63, -11.31, 22.63, 11.31], [-16, -16, 16, 16], [-11.31, -22.63]
-    np.testing.assert_allclose(odtk[0], square)
-    np.testing.assert_allclose(odtk[1, :2], upright, atol=0.01)
-    np.testing.assert_allclose(odtk[2], flat, atol=0.01)
-    np.testing.assert_allclose(odtk[3], np.multiply(square, 2 ** (1 / 3)), rtol=1e-6)
-    np.testing.assert_allclose(detectron2[0], flat, atol=0.01)
-    np.testing.assert_allclose(detectron2[1], square)
-    np.testing.assert_allclose(detectron2[2, :2], upright, atol=0.01)
+    cell = FAMILIES["detectron2"].anchors.cell(0)
+    np.testing.assert_allclose(cell[0], [-22.63, -11.31, 22.63, 11.31], atol=0.01)
+    np.testing.assert_allclose(cell[1], [-16, -16, 16, 16])
+    np.testing.assert_allclose(cell[2], [-11.31, -22.63, 11.31, 22.63], atol=0.01)
+    np.testing.assert_allclose(cell[4], np.multiply(cell[1], 2 ** (1 / 3)), rtol=1e-6)
 
 
 # Box coding. Anchors of width 10 and height 20, centred on (5, 10); with a pixel of 1 their last
