@@ -27,6 +27,7 @@ from keras_retinanet.utils.profile import Profile
 APPLICATIONS = "https://storage.googleapis.com/tensorflow/keras-applications"
 TORCHVISION = "https://download.pytorch.org/models"
 TIMM = "https://github.com/huggingface/pytorch-image-models/releases/download/v0.1-weights"
+GLUON = "https://github.com/rwightman/pytorch-pretrained-gluonresnet/releases/download/v0.1"
 CAFFE_RESNETS = "https://github.com/fizyr/keras-models/releases/download/v0.0.1"
 # keras.applications' 0.99 and 0.999 need thousands of steps before inference is right
 TRAINED_BATCH_NORM_MOMENTUM = 0.9
@@ -43,6 +44,7 @@ TORCH_RESNETS = {
     "resnet18": f"{TORCHVISION}/resnet18-f37072fd.pth",
     "resnet34": f"{TORCHVISION}/resnet34-b627a593.pth",
     "resnext50_32x4d": f"{TORCHVISION}/resnext50_32x4d-7cdf4587.pth",
+    "resnext101_32x4d": f"{GLUON}/gluon_resnext101_32x4d-b253c8c4.pth",
     "resnext101_32x8d": f"{TORCHVISION}/resnext101_32x8d-8ba56ff5.pth",
     "resnext101_64x4d": f"{TORCHVISION}/resnext101_64x4d-173b62eb.pth",
     "wide_resnet50_2": f"{TORCHVISION}/wide_resnet50_2-95faca4d.pth",

@@ -1,16 +1,16 @@
 """Files of MMDetection's RetinaNet on ResNet and ResNeXt, in pytorch and in caffe style.
 
-The style stands in the configuration that such a file carries; for one without, name the family
-mmdetection_caffe where it is that.
+The style, and whatever departs from the family's row, stands in the configuration that such a file
+carries; for one without, name the family mmdetection_caffe where it is that.
 """
 
-import re
 from dataclasses import replace
 
 from keras_retinanet.utils.families import MMDETECTION, MMDETECTION_CAFFE
 from keras_retinanet.weights import coco_classes
 from keras_retinanet.weights.layer_names import head_names, torch_resnet_names
-from keras_retinanet.weights.published import Source, class_count, hidden_layers
+from keras_retinanet.weights.mmdet_config import is_caffe_style, read_config, with_config
+from keras_retinanet.weights.published import Source, class_count, hidden_layers, shape_of
 from keras_retinanet.weights.torch_resnets import resnet_of
 
 BODY = "backbone."
@@ -37,18 +37,15 @@ def _names(layer_names, depth):
     return names
 
 
-def is_caffe_style(meta):
-    """Return whether the configuration in a file's `meta` says that the backbone is Caffe's."""
-    text = meta.get("meta", {})
-    text = text.get("cfg", text.get("config", "")) if isinstance(text, dict) else ""
-    return isinstance(text, str) and re.search(r"""style\s*=\s*['"]caffe['"]""", text) is not None
+def _meta(file):
+    """Return what a file says of itself, {} where it says nothing."""
+    meta = file.meta.get("meta", {})
+    return meta if isinstance(meta, dict) else {}
 
 
 def _classes(meta, number):
     """Return the names that a file has, COCO's where it has none of 80."""
-    own = meta.get("meta", {})
-    own = own if isinstance(own, dict) else {}
-    own = own.get("dataset_meta", own)
+    own = meta.get("dataset_meta", meta)
     names = own.get("CLASSES", own.get("classes", ())) if isinstance(own, dict) else ()
     if isinstance(names, (list, tuple)) and len(names) == number:
         return tuple(str(name) for name in names)
@@ -56,15 +53,19 @@ def _classes(meta, number):
 
 
 def read_mmdetection(path, file, family=None):
-    """Return the `Source` of a file; arguments as in `published.Reader.read`."""
-    tensors = file.tensors
+    """Return the `Source` of a file; arguments as in `readers.Reader.read`."""
+    tensors, meta = file.tensors, _meta(file)
+    config = read_config(path, meta)
+    caffe = is_caffe_style(config) if family is None else family == MMDETECTION_CAFFE.family
+    row = with_config(path, MMDETECTION_CAFFE if caffe else MMDETECTION, config)
     depth = hidden_layers(tensors, HIDDEN["classification"])
-    number = class_count(path, tensors, CLASS_HEAD, MMDETECTION.anchors.num_anchors())
-    caffe = is_caffe_style(file.meta) if family is None else family == MMDETECTION_CAFFE.family
+    number = class_count(path, tensors, CLASS_HEAD, BOX_HEAD, row.anchors.num_anchors())
+    hidden = f"{HIDDEN['classification']}0.conv"
     profile = replace(
-        MMDETECTION_CAFFE if caffe else MMDETECTION,
+        row,
         backbone=resnet_of(path, tensors, BODY),
-        classes=_classes(file.meta, number),
+        classes=_classes(meta, number),
         head_layers=depth,
+        **shape_of(tensors, "neck.fpn_convs.0.conv", hidden, "neck.fpn_convs.3.conv"),
     )
     return Source(profile, lambda layers: _names(layers, depth), tensors, SPARE)

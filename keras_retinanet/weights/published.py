@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from keras_retinanet import models
+from keras_retinanet.models.heads import FEATURES
 from keras_retinanet.models.snapshot import attach_profile, profile_of
 from keras_retinanet.models.weight_files import WeightsError
 from keras_retinanet.utils.model import freeze_batch_norm
@@ -40,23 +41,28 @@ class Source:
     spare: tuple = field(default=())
 
 
-def _hwio(array):
-    return array.transpose(2, 3, 1, 0)
+@dataclass(frozen=True)
+class Layout:
+    """How one of our arrays lies in files of torch: to_ours(to_theirs(array)) == array."""
+
+    to_ours: Callable
+    to_theirs: Callable
 
 
-def _same(array):
-    return array
-
-
-_SCALE_AND_SHIFT = (("weight", _same), ("bias", _same))
-# {kind of layer: ((tensor of the module, its layout as ours), …)}, in the order of our weights
+KERNEL = Layout(
+    lambda array: array.transpose(2, 3, 1, 0), lambda array: array.transpose(3, 2, 0, 1)
+)
+SAME = Layout(lambda array: array, lambda array: array)
+_SCALE_AND_SHIFT = (("weight", SAME), ("bias", SAME))
+# {kind of layer: ((tensor of the module, its layout), …)}, in the order of our weights; grouped
+# convolutions have fewer input channels in both
 LAYOUTS = {
-    keras.layers.Conv2D: (("weight", _hwio), ("bias", _same)),
+    keras.layers.Conv2D: (("weight", KERNEL), ("bias", SAME)),
     keras.layers.GroupNormalization: _SCALE_AND_SHIFT,
     keras.layers.BatchNormalization: (
         *_SCALE_AND_SHIFT,
-        ("running_mean", _same),
-        ("running_var", _same),
+        ("running_mean", SAME),
+        ("running_var", SAME),
     ),
 }
 
@@ -99,7 +105,7 @@ def match(network, names, tensors, spare=()):
             used.add(name)
             faults += _fault(variable, name, layout, tensors)
             if name in tensors and not _fault(variable, name, layout, tensors):
-                pairs.append((variable, layout(tensors[name])))
+                pairs.append((variable, layout.to_ours(tensors[name])))
     left = [name for name in tensors if name not in used]
     left = [name for name in left if not name.startswith(spare) and not name.endswith(UNUSED)]
     faults += [f"{name} {list(tensors[name].shape)} is no part of the network" for name in left]
@@ -108,7 +114,7 @@ def match(network, names, tensors, spare=()):
 
 def _fault(variable, name, layout, tensors):
     """Return [what is wrong with a tensor] or []."""
-    wanted = _source_shape(tuple(variable.shape), layout)
+    wanted = layout.to_theirs(np.broadcast_to(0, variable.shape)).shape
     if name not in tensors:
         return [f"{name} {list(wanted)} is missing"]
     array = tensors[name]
@@ -117,10 +123,6 @@ def _fault(variable, name, layout, tensors):
     if array.dtype.kind != "f" or not np.isfinite(array).all():
         return [f"{name} holds values that are no finite numbers"]
     return []
-
-
-def _source_shape(shape, layout):
-    return (shape[3], shape[2], shape[0], shape[1]) if layout is _hwio else shape
 
 
 def load_source(path, source):
@@ -165,12 +167,56 @@ def hidden_layers(tensors, stem):
     )
 
 
-def class_count(path, tensors, module, anchors):
-    """Return K of a class head whose last convolution is `module`, `anchors` to a cell."""
-    outputs = tensors[f"{module}.weight"].shape[0]
+def head_outputs(path, tensors, module):
+    """Return how many outputs the last convolution `module` of a head has.
+
+    Raises:
+        WeightsError: there is none.
+    """
+    kernel = tensors.get(f"{module}.weight")
+    if kernel is None or kernel.ndim != 4:
+        raise WeightsError(
+            f"{path}: {module}.weight is missing, or no convolution's. Fetch it anew."
+        )
+    return kernel.shape[0]
+
+
+def class_count(path, tensors, class_module, box_module, anchors):
+    """Return K of heads whose last convolutions are the modules, `anchors` to a cell.
+
+    Raises:
+        WeightsError: the heads do not fit so many anchors.
+    """
+    boxes, outputs = (head_outputs(path, tensors, name) for name in (box_module, class_module))
+    if boxes != 4 * anchors:
+        raise WeightsError(
+            f"{path}: {box_module}.weight has {boxes} outputs, where {anchors} anchors a cell need "
+            f"{4 * anchors}. Only upright boxes on the anchors that its project starts with, or "
+            "that the file states, are read."
+        )
     if not outputs or outputs % anchors:
         raise WeightsError(
-            f"{path}: {module}.weight has {outputs} outputs, which are no whole number of classes "
-            f"for {anchors} anchors a cell."
+            f"{path}: {class_module}.weight has {outputs} outputs, which are no whole number of "
+            f"classes for {anchors} anchors a cell."
         )
     return outputs // anchors
+
+
+def shape_of(tensors, finest, hidden, top):
+    """Return the fields of a profile that tell the width of pyramid and heads, and P6's source.
+
+    Args:
+        tensors: {name: array}.
+        finest, hidden, top: modules that make P3, the first hidden layer of a head, and P6.
+    """
+
+    def side(module, axis, usual):
+        kernel = tensors.get(f"{module}.weight")
+        return usual if kernel is None or kernel.ndim != 4 else kernel.shape[axis]
+
+    width = side(finest, 0, FEATURES)
+    return {
+        "pyramid_features": width,
+        "head_features": side(hidden, 0, width),
+        "p6_from": "P5" if side(top, 1, None) == width else "C5",
+    }

@@ -1,5 +1,6 @@
 """The table of readers: which project's file it is, and what is read of it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -38,6 +39,23 @@ READERS = {
 }
 
 
+CAFFE2_BLOB = re.compile(r"res\d_\d+_branch\w+_w|res_conv1_bn_\w+")
+
+
+def _stranger(tensors):
+    """Return what a file of no reader is, as far as its names tell."""
+    if any(CAFFE2_BLOB.fullmatch(name) for name in tensors):
+        return (
+            "holds blobs of Caffe2, as Detectron 1 wrote them (batch norm as a scale _bn_s and a "
+            "shift _bn_b), which are not read. Take the same network of Detectron2's model zoo."
+        )
+    few = ", ".join(list(tensors)[:3])
+    return (
+        f"its tensors ({few}, …) are named as in no detector of {', '.join(READERS)}. The weights "
+        "of a backbone alone go to --backbone-weights."
+    )
+
+
 def find_reader(path, tensors, family=None):
     """Return the `Reader` of a file by the names of its tensors.
 
@@ -58,11 +76,7 @@ def find_reader(path, tensors, family=None):
                 f"name {' or '.join(reader.families)}, or leave --family out."
             )
         return reader
-    few = ", ".join(list(tensors)[:3])
-    raise WeightsError(
-        f"{path}: its tensors ({few}, …) are named as in no detector of {', '.join(READERS)}. "
-        "The weights of a backbone alone go to --backbone-weights."
-    )
+    raise WeightsError(f"{path}: {_stranger(tensors)}")
 
 
 def load_published(path, family=None):
