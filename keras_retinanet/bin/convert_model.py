@@ -19,7 +19,12 @@ __all__ = ["main", "parse_args"]
 
 PROG = "retinanet-convert-model"
 FILES = (".keras", ".h5")
+# those of weights.writing, whose import would load Keras; a test holds them equal
+LAYOUTS = {"torchvision": ".safetensors", "fizyr": ".h5"}
 FOLDERS = ("", ".savedmodel")
+DETECTOR_OPTIONS = (
+    *("nms", "class_specific_filter", "nms_threshold", "score_threshold", "max_detections"),
+)
 
 
 def _add_filter(parser):
@@ -48,6 +53,12 @@ def make_parser():
     parser.add_argument(
         "model_out", help=".keras or .h5 file, or a folder (no extension) for a SavedModel"
     )
+    parser.add_argument(
+        "--layout",
+        choices=tuple(LAYOUTS),
+        help="write weights alone, in the names of torchvision (.safetensors) or of "
+        "keras-retinanet 1.0 (fizyr, .h5)",
+    )
     _add_filter(parser)
     add_model_options(parser)
     return parser
@@ -70,12 +81,33 @@ def output_kind(model_out):
     return suffix
 
 
+def _check_layout(parsed):
+    """Raise ValueError where options or the name of the output do not go with --layout."""
+    suffix = LAYOUTS[parsed.layout]
+    if Path(parsed.model_out).suffix.lower() != suffix:
+        raise ValueError(
+            f"{parsed.model_out}: weights in the layout of {parsed.layout} are a {suffix} file; "
+            f"name one that ends in {suffix}"
+        )
+    given = [name for name in DETECTOR_OPTIONS if getattr(parsed, name) is not None]
+    if given:
+        option = given[0].replace("_", "-")
+        raise ValueError(
+            f"--{option} is of detectors, and --layout {parsed.layout} writes weights alone; leave "
+            "one of them out"
+        )
+
+
 def parse_args(args=None):
     """Return the checked options of the command line `args` (sys.argv[1:] by default)."""
     parser = make_parser()
     parsed = parser.parse_args(args)
     try:
-        parsed.kind = output_kind(parsed.model_out)
+        if parsed.layout:
+            _check_layout(parsed)
+            parsed.kind = "weights"
+        else:
+            parsed.kind = output_kind(parsed.model_out)
         if parsed.kind != "folder":
             check_new_file(parsed.model_out, "model_out")
     except ValueError as error:
@@ -94,12 +126,16 @@ def _choose_tensorflow():
         os.environ["KERAS_BACKEND"] = "tensorflow"
 
 
+def _network(args):
+    return load_network(args.model_in, args.backbone, args.config, given_family(args))
+
+
 def make_detector(args):
     """Return the detector that the options ask for; a detector's own values where they do not."""
     from keras_retinanet.models import convert_model
     from keras_retinanet.models.snapshot import profile_of
 
-    network = load_network(args.model_in, args.backbone, args.config, given_family(args))
+    network = _network(args)
     profile = profile_of(network)
     by_class = args.class_specific_filter
     return convert_model(
@@ -121,8 +157,17 @@ def write(detector, model_out, kind):
     writers[kind](detector, model_out)
 
 
+def _write_weights(args):
+    """Write the weights alone, in another project's names; return the network."""
+    from keras_retinanet.weights.writing import write_weights
+
+    network = _network(args)
+    write_weights(network, args.model_out, args.layout)
+    return network
+
+
 def main(args=None):
-    """Run the command with the words `args`; return the detector that was written."""
+    """Run the command with the words `args`; return the model that was written."""
     args = parse_args(args)
     for notice in args.notices:
         print(notice)
@@ -134,10 +179,13 @@ def main(args=None):
         from keras_retinanet.models.exporting import check_saved_model_folder
 
         check_saved_model_folder(args.model_out)
-    detector = make_detector(args)
-    write(detector, args.model_out, args.kind)
+    if args.layout:
+        model = _write_weights(args)
+    else:
+        model = make_detector(args)
+        write(model, args.model_out, args.kind)
     print(f"written: {args.model_out}")
-    return detector
+    return model
 
 
 def console():

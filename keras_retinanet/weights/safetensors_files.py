@@ -1,4 +1,4 @@
-"""`.safetensors`, read by its library; bfloat16 becomes float32, as NumPy has none."""
+"""`.safetensors`, read and written by its library; bfloat16 becomes float32, as NumPy has none."""
 
 import json
 import struct
@@ -63,3 +63,10 @@ def read_safetensors(content):
     meta = header.pop("__metadata__", {})
     stated = dict(found)  # in no order
     return {name: _array(name, stated[name]) for name in header}, meta
+
+
+def write_safetensors(path, tensors, meta):
+    """Write {name: array} and {key: text} of metadata to `path`."""
+    from safetensors.numpy import save_file
+
+    save_file(tensors, path, metadata=meta)

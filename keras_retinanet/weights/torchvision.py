@@ -5,19 +5,21 @@ torchvision sets batch norm's epsilon to 0 for the published file of version 1 a
 tensors do not tell: for files of one's own training, name the family torchvision_trained.
 """
 
+import json
 import re
 from dataclasses import replace
 
-from keras_retinanet.models.weight_files import WeightsError
 from keras_retinanet.utils.families import TORCHVISION_TRAINED, TORCHVISION_V1, TORCHVISION_V2
 from keras_retinanet.weights import coco_classes
 from keras_retinanet.weights.layer_names import head_names, torch_resnet_names
-from keras_retinanet.weights.published import Source, select_rows
+from keras_retinanet.weights.published import Source, class_count, select_rows, shape_of
 from keras_retinanet.weights.torch_resnets import resnet_of
 
-BODY = "backbone.body."
+BODY, FPN = "backbone.body.", "backbone.fpn."
 CLASS_HEAD = "head.classification_head.cls_logits"
 BOX_HEAD = "head.regression_head.bbox_reg"
+# what `.safetensors` of ours say beside the tensors
+STATED_FAMILY, STATED_CLASSES = "keras_retinanet.family", "keras_retinanet.classes"
 # names that files of before torchvision 0.12 have, and what became of them
 _OLDER = (
     (
@@ -43,13 +45,19 @@ def _newer(name):
     return name
 
 
-def _names(layer_names, depth, norm):
-    fpn = "backbone.fpn."
+def module_names(layer_names, depth, norm):
+    """Return {our part: torchvision's module} of a network.
+
+    Args:
+        layer_names: of our network.
+        depth: number of hidden layers of a head.
+        norm: whether a norm stands behind each of them.
+    """
     names = torch_resnet_names(layer_names, BODY)
     for place, level in enumerate((3, 4, 5)):
-        names[f"C{level}_reduced"] = f"{fpn}inner_blocks.{place}.0"
-        names[f"P{level}"] = f"{fpn}layer_blocks.{place}.0"
-    names |= {f"P{level}": f"{fpn}extra_blocks.p{level}" for level in (6, 7)}
+        names[f"C{level}_reduced"] = f"{FPN}inner_blocks.{place}.0"
+        names[f"P{level}"] = f"{FPN}layer_blocks.{place}.0"
+    names |= {f"P{level}": f"{FPN}extra_blocks.p{level}" for level in (6, 7)}
     for kind, last in (("classification", CLASS_HEAD), ("regression", BOX_HEAD)):
         stem = f"head.{kind}_head.conv."
         norms = (lambda place, stem=stem: f"{stem}{place}.1") if norm else None
@@ -57,35 +65,46 @@ def _names(layer_names, depth, norm):
     return names
 
 
+def _family(file, family):
+    """Return the family that is named, else the one that a file of ours states, or None."""
+    return family or file.meta.get(STATED_FAMILY)
+
+
+def _classes(file, outputs):
+    """Return the names of a head's classes, where they are known."""
+    if outputs == coco_classes.OUTPUTS_BY_ID:
+        return coco_classes.NAMES
+    try:
+        names = json.loads(file.meta.get(STATED_CLASSES, "[]"))
+    except ValueError:
+        names = []
+    usable = isinstance(names, list) and len(names) == outputs
+    return tuple(map(str, names)) if usable else ("",) * outputs
+
+
 def read_torchvision(path, file, family=None):
-    """Return the `Source` of a file; arguments as in `published.Reader.read`."""
+    """Return the `Source` of a file; arguments as in `readers.Reader.read`."""
     tensors = {_newer(name): array for name, array in file.tensors.items()}
-    boxes = tensors.get(f"{BOX_HEAD}.bias")
-    anchors = TORCHVISION_V1.anchors.num_anchors()
-    if boxes is None or boxes.shape != (4 * anchors,):
-        found = "no" if boxes is None else f"{boxes.size // 4}"
-        raise WeightsError(f"{path}: has {found} anchors a cell; torchvision's have {anchors}.")
     norm = "head.classification_head.conv.0.1.weight" in tensors
     depth = sum(
         re.fullmatch(r"head\.classification_head\.conv\.\d+\.0\.weight", name) is not None
         for name in tensors
     )
-    p6 = tensors.get("backbone.fpn.extra_blocks.p6.weight")
-    plain = TORCHVISION_TRAINED if family == TORCHVISION_TRAINED.family else TORCHVISION_V1
+    trained = _family(file, family) == TORCHVISION_TRAINED.family
+    plain = TORCHVISION_TRAINED if trained else TORCHVISION_V1
     row = TORCHVISION_V2 if norm else plain
-    outputs = tensors[f"{CLASS_HEAD}.weight"].shape[0] // anchors
-    classes = ("",) * outputs
+    outputs = class_count(path, tensors, CLASS_HEAD, BOX_HEAD, row.anchors.num_anchors())
     if outputs == coco_classes.OUTPUTS_BY_ID:
-        classes = coco_classes.NAMES
         for kind in ("weight", "bias"):
             name = f"{CLASS_HEAD}.{kind}"
             if name in tensors:
                 tensors[name] = select_rows(tensors[name], outputs, coco_classes.IDS)
+    hidden = "head.classification_head.conv.0.0"
     profile = replace(
         row,
         backbone=resnet_of(path, tensors, BODY),
-        classes=classes,
+        classes=_classes(file, outputs),
         head_layers=depth,
-        p6_from="P5" if p6 is not None and p6.ndim == 4 and p6.shape[1] == 256 else "C5",
+        **shape_of(tensors, f"{FPN}layer_blocks.0.0", hidden, f"{FPN}extra_blocks.p6"),
     )
-    return Source(profile, lambda layers: _names(layers, depth, norm), tensors)
+    return Source(profile, lambda layers: module_names(layers, depth, norm), tensors)
