@@ -23,23 +23,6 @@ MOST_FAULTS = 3  # in a message
 UNUSED = ("num_batches_tracked",)
 
 
-@dataclass(frozen=True)
-class Source:
-    """What a reader says of a file.
-
-    Attributes:
-        profile: of the network, with its backbone and classes.
-        names: f(our network's layer names) -> {part: module}, see `layer_names`.
-        tensors: {name: array}, the class head's rows those of `profile.classes`.
-        spare: beginnings of the names of tensors that a network does not need.
-    """
-
-    profile: Profile
-    names: Callable
-    tensors: dict
-    spare: tuple = field(default=())
-
-
 def _hwio(array):
     return array.transpose(2, 3, 1, 0)
 
@@ -50,7 +33,7 @@ def _same(array):
 
 _SCALE_AND_SHIFT = (("weight", _same), ("bias", _same))
 # {kind of layer: ((tensor of the module, its layout as ours), …)}, in the order of our weights
-LAYOUTS = {
+TORCH_LAYOUTS = {
     keras.layers.Conv2D: (("weight", _hwio), ("bias", _same)),
     keras.layers.GroupNormalization: _SCALE_AND_SHIFT,
     keras.layers.BatchNormalization: (
@@ -59,6 +42,35 @@ LAYOUTS = {
         ("running_var", _same),
     ),
 }
+KERAS_LAYOUTS = {
+    keras.layers.Conv2D: (("kernel", _same), ("bias", _same)),
+    keras.layers.GroupNormalization: (("gamma", _same), ("beta", _same)),
+    keras.layers.BatchNormalization: (
+        ("gamma", _same),
+        ("beta", _same),
+        ("moving_mean", _same),
+        ("moving_variance", _same),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a reader says of a file.
+
+    Attributes:
+        profile: of the network, with its backbone and classes.
+        names: f(our network's layer names) -> {part: module}, see `layer_names`.
+        tensors: {name: array}, the class head's rows those of `profile.classes`.
+        spare: beginnings of the names of tensors that a network does not need.
+        layouts: what a layer's tensors are called and how they lie, as `TORCH_LAYOUTS`.
+    """
+
+    profile: Profile
+    names: Callable
+    tensors: dict
+    spare: tuple = ()
+    layouts: dict = field(default_factory=lambda: TORCH_LAYOUTS)
 
 
 def parts_of(network):
@@ -72,16 +84,16 @@ def parts_of(network):
     return found
 
 
-def tensors_of(part, layer, module):
+def tensors_of(part, layer, module, layouts=TORCH_LAYOUTS):
     """Return [(our variable, name of its tensor, layout), …] of a layer."""
-    layout = next((rows for kind, rows in LAYOUTS.items() if isinstance(layer, kind)), ())
+    layout = next((rows for kind, rows in layouts.items() if isinstance(layer, kind)), ())
     if len(layout) < len(layer.weights):
-        raise WeightsError(f"{part}: a {type(layer).__name__} has no place in files of torch")
+        raise WeightsError(f"{part}: a {type(layer).__name__} has no place in published files")
     pairs = zip(layer.weights, layout, strict=False)
     return [(variable, f"{module}.{tensor}", layout) for variable, (tensor, layout) in pairs]
 
 
-def match(network, names, tensors, spare=()):
+def match(network, names, tensors, spare=(), layouts=TORCH_LAYOUTS):
     """Return [(variable, array), …] and the faults as lines of text.
 
     Args:
@@ -89,13 +101,14 @@ def match(network, names, tensors, spare=()):
         names: {part: module}.
         tensors: {name: array}.
         spare: beginnings of names that may be left over.
+        layouts: as in `Source`.
     """
     pairs, faults, used = [], [], set()
     for part, layer in parts_of(network).items():
         if part not in names:
             faults.append(f"there is no name for our layer {part}")
             continue
-        for variable, name, layout in tensors_of(part, layer, names[part]):
+        for variable, name, layout in tensors_of(part, layer, names[part], layouts):
             used.add(name)
             faults += _fault(variable, name, layout, tensors)
             if name in tensors and not _fault(variable, name, layout, tensors):
@@ -132,7 +145,7 @@ def load_source(path, source):
     profile = source.profile
     network = models.backbone(profile.backbone).retinanet(profile.num_classes or 1, profile=profile)
     names = source.names([layer.name for layer in network.layers])
-    pairs, faults = match(network, names, source.tensors, source.spare)
+    pairs, faults = match(network, names, source.tensors, source.spare, source.layouts)
     if faults:
         more = f"; and {len(faults) - MOST_FAULTS} more" if len(faults) > MOST_FAULTS else ""
         raise WeightsError(

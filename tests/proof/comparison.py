@@ -6,6 +6,7 @@ import numpy as np
 
 SCORE_TOLERANCE = 1e-4
 BOX_TOLERANCE = 0.05  # pixels
+BOX_SHARE = 1e-5  # of the longer side, where that is more: of boxes beyond 5000 pixels
 IOU_TOLERANCE = 1e-3  # of boxes that differ by no more than the above
 
 
@@ -52,6 +53,12 @@ class Agreement:
     excused: int
     wrong: list = field(default_factory=list)
 
+    def check(self, least=50, most_excused=0.02):
+        """Fail unless nothing is wrong, with enough pairs and few excuses."""
+        assert not self.wrong, f"{len(self.wrong)} rows, {self.matched} matched: {self.wrong[:3]}"
+        assert self.matched >= least
+        assert self.excused <= most_excused * self.matched
+
 
 def _overlaps(box, boxes):
     """Return the IoU [D] of a box with boxes [D, 4]."""
@@ -70,7 +77,8 @@ def _pairs(ours, theirs):
         zip(ours.boxes, ours.scores, ours.labels, strict=True)
     ):
         apart = np.abs(theirs.boxes - box).max(axis=1) if len(theirs) else np.zeros(0)
-        near = free & (theirs.labels == label) & (apart <= BOX_TOLERANCE)
+        allowed = max(BOX_TOLERANCE, BOX_SHARE * (box[2:] - box[:2]).max())
+        near = free & (theirs.labels == label) & (apart <= allowed)
         near &= np.abs(theirs.scores - score) <= SCORE_TOLERANCE
         if near.any():
             best = int(np.flatnonzero(near)[apart[near].argmin()])
@@ -84,12 +92,11 @@ def _accounted(row, found, both, edges, nms_threshold):
     score = found.scores[row]
     if np.any(np.abs(np.asarray(edges) - score) <= SCORE_TOLERANCE):
         return True
-    same = both.labels == found.labels[row]
     overlaps = _overlaps(found.boxes[row], both.boxes)
     near_threshold = np.abs(overlaps - nms_threshold) <= IOU_TOLERANCE
     tied = (np.abs(both.scores - score) <= SCORE_TOLERANCE) & (overlaps > nms_threshold)
     itself = np.all(np.abs(both.boxes - found.boxes[row]) <= BOX_TOLERANCE, axis=1)
-    return bool(np.any(same & ~itself & (near_threshold | tied)))
+    return bool(np.any(~itself & (near_threshold | tied)))
 
 
 def agreement(ours, theirs, edges, nms_threshold=0.5):

@@ -16,16 +16,26 @@ COLUMNS = (
 _ROWS = {}
 
 
-@pytest.fixture
-def record():
-    """Return f(row, column, value) that keeps the largest value; counts are added up."""
+class Record:
+    """Keeps the largest value of each row and column; counts are added up."""
 
-    def keep(row, column, value):
+    def __call__(self, row, column, value):
         cells = _ROWS.setdefault(row, {})
         add = column in ("matched", "excused")
         cells[column] = cells.get(column, 0) + value if add else max(cells.get(column, 0), value)
 
-    return keep
+    def detections(self, row, found):
+        """Keep the differences of an `Agreement`."""
+        self(row, "score", found.score)
+        self(row, "box px", found.box)
+        self(row, "matched", found.matched)
+        self(row, "excused", found.excused)
+
+
+@pytest.fixture
+def record():
+    """Return the `Record` of the run."""
+    return Record()
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -11,6 +11,7 @@ from tests.proof.torchvision_ops import torchvision_or_skip
 CLASS_BIAS = -6.5  # mean logit, with CLASS_SPREAD: a share of 0.001 to 0.02 exceeds 0.05
 CLASS_SPREAD = 1.6
 BOX_SPREAD = 0.4  # of deltas: boxes of 0.4 to 2.5 times their anchors' sides
+LONG = 4.2  # log of how wide the first anchor's boxes are: some beyond torchvision's limit, 4.135
 NEVER = -100.0  # bias of outputs that no category of COCO has
 
 
@@ -35,6 +36,7 @@ KINDS = {
     "v1 resnet50": Kind("torchvision", "resnet50", True, 0.0),
     "v2 resnet50": Kind("torchvision_v2", "resnet50", False, 1e-5),
     "v1 resnet18": Kind("torchvision_trained", "resnet18", True, 1e-5),
+    "v2 resnet18": Kind("torchvision_v2", "resnet18", False, 1e-5),
     "v2 resnext50": Kind("torchvision_v2", "resnext50_32x4d", False, 1e-5),
 }
 
@@ -124,10 +126,11 @@ def _spread_outputs(network, rng):
         unused = sorted(set(range(OUTPUTS_BY_ID)) - set(IDS))
         biases = head.classification_head.cls_logits.bias.view(-1, OUTPUTS_BY_ID)
         biases[:, unused] = NEVER
+        head.regression_head.bbox_reg.bias[2] = LONG
 
 
 def heads(network, pictures):
-    """Return (pyramid [tensor, …], {output: tensor}, anchors [N, 4], canvas [B, 3, H, W])."""
+    """Return (pyramid [tensor, …], {output: tensor}, anchors [N, 4], box coder)."""
     import torch
 
     with torch.no_grad():
@@ -135,7 +138,7 @@ def heads(network, pictures):
         pyramid = list(network.backbone(canvas.tensors).values())
         outputs = network.head(pyramid)
         anchors = network.anchor_generator(canvas, pyramid)[0]
-    return pyramid, outputs, anchors, canvas.tensors
+    return pyramid, outputs, anchors, network.box_coder
 
 
 def older_names(tensors):
