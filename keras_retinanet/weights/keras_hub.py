@@ -15,10 +15,9 @@ from keras_retinanet.models.weight_files import WeightsError
 from keras_retinanet.utils import families
 from keras_retinanet.utils.normalisation import PREPROCESSINGS, Preprocessing
 from keras_retinanet.weights import coco_classes
-from keras_retinanet.weights.faults import FAULTS, one_line
 from keras_retinanet.weights.keras_hub_presets import CONFIG, PREPROCESSOR, TASK
 from keras_retinanet.weights.layer_names import head_names, resnet_names
-from keras_retinanet.weights.published import KERAS_LAYOUTS, Source, select_rows
+from keras_retinanet.weights.published import FEATURES, KERAS_LAYOUTS, Source, select_rows
 from keras_retinanet.weights.torch_resnets import DEPTHS
 
 TORCHVISION = ("torchvision", "torchvision_trained", "torchvision_v2")
@@ -27,7 +26,6 @@ NORMED = ("torchvision_v2", "keras_hub_v2")
 HEADS = {"classification": "classification_head", "regression": "box_head"}
 LAST = "logits_layer"
 BLOCKS = {"basic_block": False, "bottleneck_block": True}
-WIDTH = 256  # of the pyramid
 # what an encoder's configuration has to say, so that it is a ResNet that is built here
 ENCODER = {
     "input_conv_filters": [64],
@@ -175,38 +173,25 @@ def _own(path, meta, task, row):
     )
 
 
-def _classes(tensors, outputs, anchors):
+def _classes(path, tensors, outputs, anchors):
     """Return (tensors with COCO's rows only, names of the classes)."""
     if outputs != coco_classes.OUTPUTS_BY_ID:
         return tensors, ("",) * outputs
-    changed = dict(tensors)
-    for name in (f"{HEADS['classification']}/{LAST}.{part}" for part in ("kernel", "bias")):
-        if name in tensors and tensors[name].shape[-1] == anchors * outputs:
-            rows = select_rows(np.moveaxis(tensors[name], -1, 0), outputs, coco_classes.IDS)
-            changed[name] = np.moveaxis(rows, 0, -1)
-    return changed, coco_classes.NAMES
+    head = f"{HEADS['classification']}/{LAST}"
+    names = dict.fromkeys((f"{head}.kernel", f"{head}.bias"), anchors * outputs)
+    rows = coco_classes.IDS
+    return select_rows(path, tensors, names, outputs, rows, axis=-1), coco_classes.NAMES
 
 
 def read_keras_hub(path, file, family=None):
     """Return the `Source` of a preset; arguments as in `published.Reader.read`."""
-    try:
-        return _source(path, file, family)
-    except WeightsError:
-        raise
-    except FAULTS as error:
-        raise WeightsError(
-            f"{path}: its configuration is not as KerasHub 0.32 writes it ({one_line(error)})."
-        ) from error
-
-
-def _source(path, file, family):
     task, body = file.meta[TASK]["config"], file.meta[CONFIG]["config"]
     _check(path, "its RetinaNetBackbone", body, BODY)
     row = _family(path, task, family)
     anchors = _anchors(path, task, row.anchors)
     if row.family not in TORCHVISION:
         row = _own(path, file.meta, task, row)
-    tensors, classes = _classes(file.tensors, task["num_classes"], anchors.num_anchors())
+    tensors, classes = _classes(path, file.tensors, task["num_classes"], anchors.num_anchors())
     p6 = tensors.get("fpn/coarser_P6.kernel")
     depth = task["pre_logits_num_conv_layers"]
     profile = replace(
@@ -216,7 +201,7 @@ def _source(path, file, family):
         anchors=anchors,
         head_layers=depth,
         # use_p5 says the contrary of what the network does, so the tensor decides
-        p6_from="P5" if p6 is not None and p6.shape[-2:-1] == (WIDTH,) else "C5",
+        p6_from="P5" if p6 is not None and p6.shape[-2:-1] == (FEATURES,) else "C5",
     )
     norm = profile.head_norm == "group"
     return Source(

@@ -19,6 +19,7 @@ from keras_retinanet.utils.model import freeze_batch_norm
 from keras_retinanet.utils.profile import Profile
 
 MOST_FAULTS = 3  # in a message
+FEATURES = 256  # of the pyramid of every published detector
 # of batch norm while it trains, and of detectors' own bookkeeping
 UNUSED = ("num_batches_tracked",)
 
@@ -158,16 +159,37 @@ def load_source(path, source):
     return attach_profile(network, replace(profile_of(network), classes=profile.classes))
 
 
-def select_rows(array, outputs, rows):
-    """Return the class head's tensor with only some classes' rows.
+def _select(array, outputs, rows, axis):
+    first = np.moveaxis(array, axis, 0)
+    by_anchor = first.reshape(-1, outputs, *first.shape[1:])[:, list(rows)]
+    return np.ascontiguousarray(np.moveaxis(by_anchor.reshape(-1, *first.shape[1:]), 0, axis))
+
+
+def select_rows(path, tensors, names, outputs, rows, axis=0):
+    """Return the tensors, those of the class head with only some classes' rows.
 
     Args:
-        array: [A * outputs, ...], the class inner.
-        outputs: number of classes in the file.
+        path: for messages.
+        tensors: {name: array}.
+        names: {tensor of the class head: length of its axis}.
+        outputs: number of classes in the file, the inner part of that axis.
         rows: which of them to keep, in their new order.
+        axis: of the outputs in these tensors.
+
+    Raises:
+        WeightsError: one of them is not of that length.
     """
-    by_anchor = array.reshape(-1, outputs, *array.shape[1:])
-    return np.ascontiguousarray(by_anchor[:, list(rows)].reshape(-1, *array.shape[1:]))
+    changed = dict(tensors)
+    for name, length in names.items():
+        if name not in tensors:  # the comparison with the network tells
+            continue
+        shape = tensors[name].shape
+        if not shape or shape[axis] != length:
+            raise WeightsError(
+                f"{path}: {name} is {list(shape)}, expected {length} outputs. Nothing was loaded."
+            )
+        changed[name] = _select(tensors[name], outputs, rows, axis)
+    return changed
 
 
 def hidden_layers(tensors, stem):
@@ -180,10 +202,10 @@ def hidden_layers(tensors, stem):
 
 def class_count(path, tensors, module, anchors):
     """Return K of a class head whose last convolution is `module`, `anchors` to a cell."""
-    outputs = tensors[f"{module}.weight"].shape[0]
-    if not outputs or outputs % anchors:
+    shape = tensors[f"{module}.weight"].shape
+    if len(shape) != 4 or not shape[0] or shape[0] % anchors:
         raise WeightsError(
-            f"{path}: {module}.weight has {outputs} outputs, which are no whole number of classes "
-            f"for {anchors} anchors a cell."
+            f"{path}: {module}.weight is {list(shape)}, expected [{anchors} * classes, {FEATURES}, "
+            f"3, 3] for {anchors} anchors a cell."
         )
-    return outputs // anchors
+    return shape[0] // anchors

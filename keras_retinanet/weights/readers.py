@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from keras_retinanet.models.weight_files import WeightsError
 from keras_retinanet.utils.families import FAMILIES
 from keras_retinanet.weights.detectron2 import is_detectron2, read_detectron2
+from keras_retinanet.weights.faults import FAULTS, one_line
 from keras_retinanet.weights.keras_hub import is_keras_hub, read_keras_hub
 from keras_retinanet.weights.keras_hub_presets import is_preset, read_preset
 from keras_retinanet.weights.mmdetection import is_mmdetection, read_mmdetection
@@ -89,4 +90,17 @@ def load_published(path, family=None):
         raise WeightsError(f"unknown family {family!r}. There are {', '.join(FAMILIES)}.")
     file = read_preset(path) if is_preset(path) else read_tensors(path)
     reader = find_reader(path, file.tensors, family)
-    return load_source(path, reader.read(path, file, family))
+    return load_source(path, _source(path, reader, file, family))
+
+
+def _source(path, reader, file, family):
+    """Return the `Source` of a file, a reader's surprises as one line."""
+    try:
+        return reader.read(path, file, family)
+    except WeightsError:
+        raise
+    except FAULTS as error:
+        raise WeightsError(
+            f"{path}: is not as its project writes such files ({one_line(error)}). "
+            "Nothing was loaded."
+        ) from error

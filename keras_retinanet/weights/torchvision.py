@@ -12,7 +12,7 @@ from keras_retinanet.models.weight_files import WeightsError
 from keras_retinanet.utils.families import TORCHVISION_TRAINED, TORCHVISION_V1, TORCHVISION_V2
 from keras_retinanet.weights import coco_classes
 from keras_retinanet.weights.layer_names import head_names, torch_resnet_names
-from keras_retinanet.weights.published import Source, select_rows
+from keras_retinanet.weights.published import FEATURES, Source, class_count, select_rows
 from keras_retinanet.weights.torch_resnets import resnet_of
 
 BODY = "backbone.body."
@@ -57,35 +57,53 @@ def _names(layer_names, depth, norm):
     return names
 
 
+def _check_anchors(path, tensors, anchors):
+    """Raise WeightsError unless the box head has `anchors` to a cell."""
+    name = f"{BOX_HEAD}.bias"
+    if name not in tensors or tensors[name].shape != (4 * anchors,):
+        found = f"is {list(tensors[name].shape)}" if name in tensors else "is missing"
+        raise WeightsError(
+            f"{path}: {name} {found}, expected [{4 * anchors}] for {anchors} anchors a cell."
+        )
+
+
+def _row(path, family, norm):
+    """Return the row of `FAMILIES` of a file by whether its heads have norms."""
+    fitting = (TORCHVISION_V2,) if norm else (TORCHVISION_V1, TORCHVISION_TRAINED)
+    rows = {row.family: row for row in fitting}
+    if family is None:
+        return fitting[0]
+    if family not in rows:
+        heads = "with" if norm else "without"
+        raise WeightsError(
+            f"{path}: its heads are {heads} group norm, so that it is not {family}; name "
+            f"{' or '.join(rows)}, or leave --family out."
+        )
+    return rows[family]
+
+
 def read_torchvision(path, file, family=None):
     """Return the `Source` of a file; arguments as in `published.Reader.read`."""
     tensors = {_newer(name): array for name, array in file.tensors.items()}
-    boxes = tensors.get(f"{BOX_HEAD}.bias")
     anchors = TORCHVISION_V1.anchors.num_anchors()
-    if boxes is None or boxes.shape != (4 * anchors,):
-        found = "no" if boxes is None else f"{boxes.size // 4}"
-        raise WeightsError(f"{path}: has {found} anchors a cell; torchvision's have {anchors}.")
+    _check_anchors(path, tensors, anchors)
     norm = "head.classification_head.conv.0.1.weight" in tensors
     depth = sum(
         re.fullmatch(r"head\.classification_head\.conv\.\d+\.0\.weight", name) is not None
         for name in tensors
     )
     p6 = tensors.get("backbone.fpn.extra_blocks.p6.weight")
-    plain = TORCHVISION_TRAINED if family == TORCHVISION_TRAINED.family else TORCHVISION_V1
-    row = TORCHVISION_V2 if norm else plain
-    outputs = tensors[f"{CLASS_HEAD}.weight"].shape[0] // anchors
+    outputs = class_count(path, tensors, CLASS_HEAD, anchors)
     classes = ("",) * outputs
     if outputs == coco_classes.OUTPUTS_BY_ID:
         classes = coco_classes.NAMES
-        for kind in ("weight", "bias"):
-            name = f"{CLASS_HEAD}.{kind}"
-            if name in tensors:
-                tensors[name] = select_rows(tensors[name], outputs, coco_classes.IDS)
+        names = dict.fromkeys((f"{CLASS_HEAD}.weight", f"{CLASS_HEAD}.bias"), anchors * outputs)
+        tensors = select_rows(path, tensors, names, outputs, coco_classes.IDS)
     profile = replace(
-        row,
+        _row(path, family, norm),
         backbone=resnet_of(path, tensors, BODY),
         classes=classes,
         head_layers=depth,
-        p6_from="P5" if p6 is not None and p6.ndim == 4 and p6.shape[1] == 256 else "C5",
+        p6_from="P5" if p6 is not None and p6.shape[1:2] == (FEATURES,) else "C5",
     )
     return Source(profile, lambda layers: _names(layers, depth, norm), tensors)
