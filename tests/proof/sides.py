@@ -101,6 +101,12 @@ def _edges(logits, profile, anchor_counts):
     return edges
 
 
+def expected_detections(truth):
+    """Return the Detections of torchvision's {"boxes", "scores", "labels"} of one picture."""
+    labels = [LABELS[int(category)] for category in truth["labels"]]
+    return Detections.of(truth["boxes"], truth["scores"], labels)
+
+
 def detection_agreements(theirs, heads, network, pictures):
     """Return an `Agreement` for each picture of a batch.
 
@@ -118,9 +124,7 @@ def detection_agreements(theirs, heads, network, pictures):
     ]
     found = []
     for index, mine in enumerate(detections_of(network, pictures)):
-        truth = truths[index]
-        labels = [LABELS[int(category)] for category in truth["labels"]]
-        expected = Detections.of(truth["boxes"], truth["scores"], labels)
+        expected = expected_detections(truths[index])
         edges = _edges(coco_rows(heads[1]["cls_logits"])[index], profile, counts)
         if len(expected) == profile.max_detections:
             edges.append(expected.scores.min())

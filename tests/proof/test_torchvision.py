@@ -4,14 +4,20 @@ Needs torchvision (requirements-proof.txt). Networks have random weights and sta
 norm, and are written in torchvision's own format.
 """
 
+import contextlib
 import functools
+import json
 
+import cv2
 import pytest
 
-from keras_retinanet import models
+from keras_retinanet import evaluation, models
+from keras_retinanet.bin import evaluate
 from keras_retinanet.models.snapshot import profile_of
+from keras_retinanet.weights import coco_classes
 from tests.proof import sides
 from tests.proof import torchvision_networks as networks
+from tests.proof.comparison import Detections, agreement
 
 pytestmark = [pytest.mark.proof, pytest.mark.filterwarnings("ignore")]
 
@@ -72,6 +78,70 @@ def test_detections_are_torchvisions(pair, sizes, record):
     for found in sides.detection_agreements(theirs, heads, ours, pictures):
         record.detections(name, found)
         found.check()
+
+
+PHOTOGRAPHS = [(240, 320), (333, 201), (480, 641)]  # made larger, smaller, and cut to the limit
+MIN_SIDE, MAX_SIDE = 256, 320
+
+
+def _dataset(folder, pictures):
+    """Write pictures and a COCO file of them; return the words of retinanet-evaluate."""
+    for index, picture in enumerate(pictures):
+        cv2.imwrite(str(folder / f"{index}.png"), picture[..., ::-1])
+    images = [
+        {"id": index, "file_name": f"{index}.png", "height": shape[0], "width": shape[1]}
+        for index, shape in enumerate(picture.shape for picture in pictures)
+    ]
+    categories = [{"id": key, "name": name} for key, name in coco_classes.CLASSES.items()]
+    content = {"images": images, "categories": categories, "annotations": []}
+    (folder / "instances.json").write_text(json.dumps(content))
+    return ["coco", "--annotations", str(folder / "instances.json"), "--images", str(folder)]
+
+
+@pytest.fixture
+def resizing():
+    """Return f(torchvision's network) that makes it resize again, as it does by itself."""
+    changed = []
+
+    def resize(network):
+        transform = network.transform
+        changed.append((transform, transform.resize))
+        del transform.resize  # the instance's; the class' own comes to light
+        transform.min_size, transform.max_size = (MIN_SIDE,), MAX_SIDE
+        return network
+
+    yield resize
+    for transform, nothing in changed:
+        transform.resize = nothing
+
+
+def test_files_of_pictures_are_evaluated_to_torchvisions_detections(
+    pair, resizing, tmp_path, record
+):
+    name, theirs, ours = pair
+    pictures = [sides.picture_of(size, seed=2) for size in PHOTOGRAPHS]
+    words = [*_dataset(tmp_path, pictures), "--image-min-side", str(MIN_SIDE)]
+    args = evaluate.parse_args([*words, "--image-max-side", str(MAX_SIDE), "a.keras"])
+    generator = evaluate.create_generator(args, profile_of(ours))
+    runner, threshold = evaluate.make_runner(args, ours, len(pictures))
+    detections, _ = evaluation.detect_dataset(generator, runner, threshold, 300)
+    with torch_of(resizing(theirs)) as run:
+        truths = [run(sides.for_torchvision([picture]))[0] for picture in pictures]
+    for truth, found in zip(truths, detections, strict=True):
+        expected = sides.expected_detections(truth)
+        edges = [threshold, expected.scores.min()]
+        found = agreement(Detections.of(found.boxes, found.scores, found.labels), expected, edges)
+        record.detections(f"{name}, from files", found)
+        found.check()
+
+
+@contextlib.contextmanager
+def torch_of(network):
+    """Give the network to run without gradients."""
+    import torch
+
+    with torch.no_grad():
+        yield network
 
 
 def test_the_epsilon_of_the_published_file_matters(tmp_path):
