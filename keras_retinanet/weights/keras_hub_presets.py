@@ -58,10 +58,14 @@ def _tensors(path):
         raise WeightsError(f"{path.parent}: has no {path.name}. Fetch it anew.")
     found = {}
     for names, key, weights in read_nested_weights(path):
+        if not names:
+            raise WeightsError(
+                f"{path}: does not tell the names of its layers. Save the preset anew, with the "
+                "Keras of today."
+            )
         owner = next((name for name in names if name in OWNERS), "backbone")
-        layer = names[-1] if names else key
         for index, array in weights.items():
-            name = f"{owner}/{layer}.{_word(key, index)}"
+            name = f"{owner}/{names[-1]}.{_word(key, index)}"
             if name in found:
                 raise WeightsError(f"{path}: has two weights called {name}.")
             found[name] = array
