@@ -1,6 +1,7 @@
 # Thin targets; README names the commands behind them.
 #   make demo   draw pictures, train on them, evaluate, convert, detect
 #   make test   lint and tests
+#   make test-proof   published networks against the libraries that they come from
 # PYTHON=python3.12 names another Python for the virtual environment, SIZE=small a shorter demo.
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ RUN := $(VENV)/bin/python
 INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check
 TEST := $(RUN) -m pytest -W error
 
-.PHONY: demo test
+.PHONY: demo test test-proof
 
 demo: $(VENV)/.installed
 	$(RUN) examples/demo.py --size $(SIZE)
@@ -22,6 +23,11 @@ test: $(VENV)/.installed-for-tests
 	KERAS_BACKEND=jax $(TEST) -m numerics
 	KERAS_BACKEND=torch $(TEST) -m numerics
 
+test-proof: $(VENV)/.installed-for-proof
+	KERAS_BACKEND=tensorflow $(TEST) -m proof
+	KERAS_BACKEND=jax $(TEST) -m proof tests/proof/test_torchvision.py -k resnet18
+	KERAS_BACKEND=torch $(TEST) -m proof tests/proof/test_torchvision.py -k resnet18
+
 # The stamps make a second run start at once; they are older than the files that changed.
 $(VENV)/.installed: requirements.txt setup.py pyproject.toml | $(RUN)
 	$(INSTALL) -r requirements.txt
@@ -30,6 +36,10 @@ $(VENV)/.installed: requirements.txt setup.py pyproject.toml | $(RUN)
 
 $(VENV)/.installed-for-tests: requirements-dev.txt requirements-backends.txt $(VENV)/.installed
 	$(INSTALL) -r requirements-dev.txt -r requirements-backends.txt
+	@touch $@
+
+$(VENV)/.installed-for-proof: requirements-proof.txt $(VENV)/.installed-for-tests
+	$(INSTALL) --no-deps -r requirements-proof.txt
 	@touch $@
 
 $(RUN):

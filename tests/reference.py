@@ -215,17 +215,18 @@ def filter_detections(
     nms_threshold=0.5,
 ):
     """Return [(score, label, anchor), …], best first, as keras-retinanet 1.0 filters."""
+    labels = range(scores.shape[1])
+    # the labels whose boxes suppress each other, each box under one of them
+    best = [int(label) for label in np.argmax(scores, axis=1)]
+    groups = [len(boxes) * [label] for label in labels] if class_specific_filter else [best]
     found = []
-    for label in range(scores.shape[1]):
+    for group in groups:
         candidates = [
-            anchor
-            for anchor in range(len(boxes))
-            if scores[anchor, label] > score_threshold
-            and (class_specific_filter or int(np.argmax(scores[anchor])) == label)
+            anchor for anchor, label in enumerate(group) if scores[anchor, label] > score_threshold
         ]
-        order = sorted(candidates, key=lambda anchor, k=label: (-scores[anchor, k], anchor))
+        order = sorted(candidates, key=lambda a, group=group: (-scores[a, group[a]], a))
         kept = greedy(boxes, order, nms_threshold) if nms else order
-        found += [(float(scores[anchor, label]), label, anchor) for anchor in kept]
+        found += [(float(scores[a, group[a]]), group[a], a) for a in kept]
     found.sort(key=lambda one: (-one[0], one[2], one[1]))
     return found[:max_detections]
 

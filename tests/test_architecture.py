@@ -45,6 +45,7 @@ RANKS = {
 OLD_NAMES = {"utils.eval", "utils.coco_eval", "backend", "backend.backend", "layers._misc"}
 EXCEPTIONS = {
     ("models.loading", "weights.fizyr"),
+    ("models.loading", "weights.keras_hub_presets"),
     ("models.loading", "weights.readers"),
     ("models.loading", "weights.tensor_files"),
 }

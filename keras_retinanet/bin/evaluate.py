@@ -5,7 +5,7 @@ import math
 import sys
 
 from keras_retinanet.bin.console import Parser, add_everywhere, number, run
-from keras_retinanet.bin.datasets import add_datasets, class_names, make_generator
+from keras_retinanet.bin.datasets import add_datasets, class_names, make_generator, some_names
 from keras_retinanet.bin.model_files import (
     add_model_options,
     given_family,
@@ -71,7 +71,9 @@ def make_parser():
     parser = Parser(prog=PROG, description="Measure a model on annotated pictures.")
     datasets = add_datasets(parser, "evaluate", Parser)
     for dataset in datasets:
-        dataset.add_argument("model", help="model file, a network or a detector: .keras or .h5")
+        dataset.add_argument(
+            "model", help="model file or another project's weights: .keras, .h5, .pth, …"
+        )
     add_everywhere([parser, *datasets], _add_options)
     return parser
 
@@ -123,8 +125,47 @@ def create_generator(args, profile):
     return generator
 
 
-def make_runner(args, network, pictures):
-    """Return the detector of `network` as the options want it, and its score threshold."""
+def labels_for(profile, classes, path, report=print):
+    """Return the dataset's label of each class of a model, None where they are the same.
+
+    Args:
+        profile: of the model.
+        classes: names by label of the dataset.
+        path: of the model, for messages.
+        report: gets a line where the model knows more classes.
+
+    Raises:
+        ValueError: the dataset has classes that the model does not know.
+    """
+    from keras_retinanet.bin.train_network import check_classes
+    from keras_retinanet.evaluation.relabelled import new_labels
+
+    if profile.classes == classes or not any(profile.classes):
+        check_classes(profile, classes, path)
+        return None
+    try:
+        labels = new_labels(classes, profile.classes)
+    except KeyError as error:
+        raise ValueError(
+            f"{path}: its {len(profile.classes)} classes ({some_names(profile.classes)}) are not "
+            f"the dataset's {len(classes)} ({some_names(classes)}): it lacks "
+            f"{some_names(error.args)}; train a new model with --weights"
+        ) from error
+    if other := int((labels < 0).sum()):
+        report(
+            f"{path}: detections of {other} of its classes, which the dataset lacks, are left out"
+        )
+    return labels
+
+
+def make_runner(args, network, pictures, labels=None):
+    """Return the detector of `network` as the options want it, and its score threshold.
+
+    Args:
+        pictures: number of pictures, by which its variables are frozen or not.
+        labels: of `labels_for`.
+    """
+    from keras_retinanet.evaluation.relabelled import Relabelled
     from keras_retinanet.models import convert_model
     from keras_retinanet.models.snapshot import profile_of
     from keras_retinanet.predict.runner import Runner
@@ -139,7 +180,8 @@ def make_runner(args, network, pictures):
         score_threshold=threshold,
         max_detections=max(args.max_detections, profile.max_detections),
     )
-    return Runner(detector, freeze=pictures >= FREEZE_FROM), threshold
+    runner = Runner(detector, freeze=pictures >= FREEZE_FROM)
+    return runner if labels is None else Relabelled(runner, labels), threshold
 
 
 def warm_up(runner, generator):
@@ -215,8 +257,6 @@ def main(args=None):
     coco (the twelve numbers, -1 where there is nothing to measure), inference_seconds (of a
     picture, on average), images, and options.
     """
-    from keras_retinanet.bin.train_network import check_classes
-
     args = parse_args(args)
     for notice in args.notices:
         print(notice)
@@ -230,9 +270,9 @@ def main(args=None):
 
     network = load_network(args.model, args.backbone, args.config, given_family(args))
     generator = create_generator(args, profile_of(network))
-    check_classes(profile_of(network), class_names(generator), args.model)
+    labels = labels_for(profile_of(network), class_names(generator), args.model)
     seen = generator.tiled or generator
-    runner, threshold = make_runner(args, network, seen.size())
+    runner, threshold = make_runner(args, network, seen.size(), labels)
     results, by_class = measure(args, runner, generator, threshold)
     for line in result_lines(results, by_class, generator.label_to_name):
         print(line)

@@ -28,7 +28,7 @@ class Rule:
     Attributes:
         threshold: scores must be above it; on the scale of the scores.
         class_specific_filter: suppress within each class, so that a box may stay under several
-            labels; False: each box under its best class only.
+            labels; False: each box under its best class only, all boxes suppressing each other.
         nms: whether to suppress at all.
         max_detections: D.
         nms_threshold: IoU above which the worse box goes.
@@ -116,7 +116,8 @@ def _keep_best(boxes, scores, labels, valid, classes, rule):
     """Return the indices int32 [D] of the detections among sorted candidates, padded with -1."""
     limit = rule.max_detections
     if rule.nms:
-        labels = labels if rule.nms_within == "class" else ops.zeros_like(labels)
+        apart = rule.class_specific_filter and rule.nms_within == "class"
+        labels = labels if apart else ops.zeros_like(labels)
         return suppress(boxes, scores, labels, valid, limit, rule.nms_threshold, classes)
     number = ops.sum(ops.cast(valid, "int32"))
     slots = ops.arange(limit, dtype="int32")

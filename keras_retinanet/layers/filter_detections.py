@@ -35,7 +35,7 @@ def filter_detections(
         classification: [N, K] scores in 0 .. 1.
         other: tensors [N, ...] to select alike.
         class_specific_filter: suppress within each class, so that a box may stay under several
-            labels; False: each box under its best class only.
+            labels; False: each box under its best class only, all boxes suppressing each other.
         nms: whether to suppress at all.
         score_threshold: scores must be above it.
         max_detections: D.

@@ -1,4 +1,4 @@
-"""Non-maximum suppression within each class, the same on every backend.
+"""Non-maximum suppression within each label, the same on every backend.
 
 Candidates come sorted by falling score. Two boxes of one class whose IoU is above the threshold
 do not both stay; equal is not above. Results are indices of the candidates that stay, padded

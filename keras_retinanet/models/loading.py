@@ -61,11 +61,23 @@ def _load_h5(path, backbone_name, anchor_params):
 
 
 def _load_published(path, family):
-    """Return the network of another project's file, None where it is no such file."""
+    """Return the network of another project's file or folder, None where it is no such thing."""
+    from keras_retinanet.weights.keras_hub_presets import is_preset
     from keras_retinanet.weights.readers import load_published
     from keras_retinanet.weights.tensor_files import is_tensor_file
 
-    return load_published(path, family) if is_tensor_file(path) else None
+    known = is_preset(path) or is_tensor_file(path)
+    return load_published(path, family) if known else None
+
+
+def _load_folder(path, family):
+    """Return the network of a preset folder."""
+    model = _load_published(path, family)
+    if model is None:
+        raise SnapshotError(
+            f"{path}: a folder, and not a preset of KerasHub, which has a config.json. Name a file."
+        )
+    return model
 
 
 def load_model(filepath, backbone_name=None, anchor_params=None, family=None):
@@ -74,7 +86,8 @@ def load_model(filepath, backbone_name=None, anchor_params=None, family=None):
     Args:
         filepath: a snapshot (`.keras`), a `.h5` file that we wrote, a `.h5` file of
             keras-retinanet 0.5 to 1.0, training or inference model, or a detector's weights of
-            torchvision, Detectron2, MMDetection or ODTK (`.pth`, `.pkl`, `.safetensors`).
+            torchvision, Detectron2, MMDetection or ODTK (`.pth`, `.pkl`, `.safetensors`), or a
+            preset folder of KerasHub.
         backbone_name: for files that do not tell; others need none.
         anchor_params: for files of 1.0 that do not tell their anchors.
         family: key of `utils.families.FAMILIES` for weights that do not tell.
@@ -83,6 +96,8 @@ def load_model(filepath, backbone_name=None, anchor_params=None, family=None):
         SnapshotError: the file is missing or no model; the message names it.
     """
     path = Path(filepath)
+    if path.is_dir():
+        return _load_folder(path, family)
     if not path.is_file():
         raise SnapshotError(f"{path}: no such model file")
     with path.open("rb") as stream:

@@ -109,6 +109,32 @@ def read_keras3_weights(path):
     return layers if layers and None not in layers else None
 
 
+def _walk(group, owners):
+    """Yield (names of the layers around and of the layer itself, Keras' key, {index: array})."""
+    stored = group.get("vars")
+    name = None if stored is None else stored.attrs.get("name")
+    names = owners if name is None else (*owners, str(name))
+    if stored is not None and len(stored):
+        key = group.name.rsplit("/", 1)[-1]
+        yield names, key, {int(index): np.asarray(stored[index]) for index in stored}
+    for key, inner in group.items():
+        if key != "vars" and isinstance(inner, h5py.Group):
+            yield from _walk(inner, names)
+
+
+def read_nested_weights(path, part="layers"):
+    """Return [(names from the outermost layer to its own, Keras' key, {index: array}), …].
+
+    Args:
+        path: `.weights.h5` of a model of models.
+        part: group of the file that is read.
+
+    Raises:
+        WeightsError: the file cannot be read or is damaged.
+    """
+    return _guarded(path, lambda file: list(_walk(file[part], ())) if part in file else [])
+
+
 def read_model_config(path):
     """Return the model's configuration stored in a Keras 2 `.h5` file, {} where there is none."""
     text = _guarded(path, lambda file: file.attrs.get("model_config"))

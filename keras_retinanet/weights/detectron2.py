@@ -8,7 +8,13 @@ from keras_retinanet.models.weight_files import WeightsError
 from keras_retinanet.utils.families import DETECTRON2, TORCH_RESNET
 from keras_retinanet.weights import coco_classes
 from keras_retinanet.weights.layer_names import head_names, resnet_names
-from keras_retinanet.weights.published import Source, class_count, hidden_layers, shape_of
+from keras_retinanet.weights.published import (
+    Source,
+    check_boxes,
+    class_count,
+    hidden_layers,
+    shape_of,
+)
 from keras_retinanet.weights.torch_resnets import resnet_of
 
 BODY = "backbone.bottom_up."
@@ -99,7 +105,8 @@ def read_detectron2(path, file, family=None):
     _check_anchors(path, tensors)
     depth = hidden_layers(tensors, HIDDEN["classification"])
     anchors = DETECTRON2.anchors.num_anchors()
-    number = class_count(path, tensors, CLASS_HEAD, BOX_HEAD, anchors)
+    number = class_count(path, tensors, CLASS_HEAD, anchors)
+    check_boxes(path, tensors, BOX_HEAD, anchors)
     named = number == len(coco_classes.NAMES)
     preprocessing = _preprocessing(tensors)
     profile = replace(

@@ -1,7 +1,7 @@
 """Our layers' names in the words of torch: which module of a source each layer corresponds to.
 
 Maps are {part: module}; a part is "layer", or "head/layer" within a head. What a module's tensors
-are called and how they lie follows from the kind of layer (`published.LAYOUTS`).
+are called and how they lie follows from the kind of layer (`published.TORCH_LAYOUTS`).
 """
 
 import re

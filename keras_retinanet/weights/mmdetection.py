@@ -10,7 +10,13 @@ from keras_retinanet.utils.families import MMDETECTION, MMDETECTION_CAFFE
 from keras_retinanet.weights import coco_classes
 from keras_retinanet.weights.layer_names import head_names, torch_resnet_names
 from keras_retinanet.weights.mmdet_config import is_caffe_style, read_config, with_config
-from keras_retinanet.weights.published import Source, class_count, hidden_layers, shape_of
+from keras_retinanet.weights.published import (
+    Source,
+    check_boxes,
+    class_count,
+    hidden_layers,
+    shape_of,
+)
 from keras_retinanet.weights.torch_resnets import resnet_of
 
 BODY = "backbone."
@@ -59,7 +65,8 @@ def read_mmdetection(path, file, family=None):
     caffe = is_caffe_style(config) if family is None else family == MMDETECTION_CAFFE.family
     row = with_config(path, MMDETECTION_CAFFE if caffe else MMDETECTION, config)
     depth = hidden_layers(tensors, HIDDEN["classification"])
-    number = class_count(path, tensors, CLASS_HEAD, BOX_HEAD, row.anchors.num_anchors())
+    number = class_count(path, tensors, CLASS_HEAD, row.anchors.num_anchors())
+    check_boxes(path, tensors, BOX_HEAD, row.anchors.num_anchors())
     hidden = f"{HIDDEN['classification']}0.conv"
     profile = replace(
         row,

@@ -7,7 +7,13 @@ from keras_retinanet.models.weight_files import WeightsError
 from keras_retinanet.utils.families import ODTK
 from keras_retinanet.weights import coco_classes
 from keras_retinanet.weights.layer_names import head_names, torch_resnet_names
-from keras_retinanet.weights.published import Source, class_count, hidden_layers, shape_of
+from keras_retinanet.weights.published import (
+    Source,
+    check_boxes,
+    class_count,
+    hidden_layers,
+    shape_of,
+)
 from keras_retinanet.weights.torch_resnets import resnet_of
 
 HEADS = {"classification": "cls_head.", "regression": "box_head."}
@@ -56,9 +62,10 @@ def read_odtk(path, file, family=None):
         raise WeightsError(f"{path}: has {len(bodies)} backbones; only files of one are read.")
     pyramid, body = bodies[0]
     depth = hidden_layers(tensors, HEADS["classification"]) - 1  # the last one is the output
-    lasts = [f"{HEADS[kind]}{STEP * depth}" for kind in ("classification", "regression")]
     anchors = _anchors(path, file.meta)
-    number = class_count(path, tensors, *lasts, anchors.num_anchors())
+    last = f"{HEADS['classification']}{STEP * depth}"
+    number = class_count(path, tensors, last, anchors.num_anchors())
+    check_boxes(path, tensors, f"{HEADS['regression']}{STEP * depth}", anchors.num_anchors())
     stated = file.meta.get("classes", number)
     if isinstance(stated, int) and stated != number:
         raise WeightsError(f"{path}: states {stated} classes, but its head has {number}.")

@@ -25,23 +25,6 @@ UNUSED = ("num_batches_tracked",)
 
 
 @dataclass(frozen=True)
-class Source:
-    """What a reader says of a file.
-
-    Attributes:
-        profile: of the network, with its backbone and classes.
-        names: f(our network's layer names) -> {part: module}, see `layer_names`.
-        tensors: {name: array}, the class head's rows those of `profile.classes`.
-        spare: beginnings of the names of tensors that a network does not need.
-    """
-
-    profile: Profile
-    names: Callable
-    tensors: dict
-    spare: tuple = field(default=())
-
-
-@dataclass(frozen=True)
 class Layout:
     """How one of our arrays lies in files of torch: to_ours(to_theirs(array)) == array."""
 
@@ -56,7 +39,7 @@ SAME = Layout(lambda array: array, lambda array: array)
 _SCALE_AND_SHIFT = (("weight", SAME), ("bias", SAME))
 # {kind of layer: ((tensor of the module, its layout), …)}, in the order of our weights; grouped
 # convolutions have fewer input channels in both
-LAYOUTS = {
+TORCH_LAYOUTS = {
     keras.layers.Conv2D: (("weight", KERNEL), ("bias", SAME)),
     keras.layers.GroupNormalization: _SCALE_AND_SHIFT,
     keras.layers.BatchNormalization: (
@@ -65,6 +48,35 @@ LAYOUTS = {
         ("running_var", SAME),
     ),
 }
+KERAS_LAYOUTS = {
+    keras.layers.Conv2D: (("kernel", SAME), ("bias", SAME)),
+    keras.layers.GroupNormalization: (("gamma", SAME), ("beta", SAME)),
+    keras.layers.BatchNormalization: (
+        ("gamma", SAME),
+        ("beta", SAME),
+        ("moving_mean", SAME),
+        ("moving_variance", SAME),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a reader says of a file.
+
+    Attributes:
+        profile: of the network, with its backbone and classes.
+        names: f(our network's layer names) -> {part: module}, see `layer_names`.
+        tensors: {name: array}, the class head's rows those of `profile.classes`.
+        spare: beginnings of the names of tensors that a network does not need.
+        layouts: what a layer's tensors are called and how they lie, as `TORCH_LAYOUTS`.
+    """
+
+    profile: Profile
+    names: Callable
+    tensors: dict
+    spare: tuple = ()
+    layouts: dict = field(default_factory=lambda: TORCH_LAYOUTS)
 
 
 def parts_of(network):
@@ -78,16 +90,16 @@ def parts_of(network):
     return found
 
 
-def tensors_of(part, layer, module):
+def tensors_of(part, layer, module, layouts=TORCH_LAYOUTS):
     """Return [(our variable, name of its tensor, layout), …] of a layer."""
-    layout = next((rows for kind, rows in LAYOUTS.items() if isinstance(layer, kind)), ())
+    layout = next((rows for kind, rows in layouts.items() if isinstance(layer, kind)), ())
     if len(layout) < len(layer.weights):
-        raise WeightsError(f"{part}: a {type(layer).__name__} has no place in files of torch")
+        raise WeightsError(f"{part}: a {type(layer).__name__} has no place in published files")
     pairs = zip(layer.weights, layout, strict=False)
     return [(variable, f"{module}.{tensor}", layout) for variable, (tensor, layout) in pairs]
 
 
-def match(network, names, tensors, spare=()):
+def match(network, names, tensors, spare=(), layouts=TORCH_LAYOUTS):
     """Return [(variable, array), …] and the faults as lines of text.
 
     Args:
@@ -95,13 +107,14 @@ def match(network, names, tensors, spare=()):
         names: {part: module}.
         tensors: {name: array}.
         spare: beginnings of names that may be left over.
+        layouts: as in `Source`.
     """
     pairs, faults, used = [], [], set()
     for part, layer in parts_of(network).items():
         if part not in names:
             faults.append(f"there is no name for our layer {part}")
             continue
-        for variable, name, layout in tensors_of(part, layer, names[part]):
+        for variable, name, layout in tensors_of(part, layer, names[part], layouts):
             used.add(name)
             faults += _fault(variable, name, layout, tensors)
             if name in tensors and not _fault(variable, name, layout, tensors):
@@ -134,7 +147,7 @@ def load_source(path, source):
     profile = source.profile
     network = models.backbone(profile.backbone).retinanet(profile.num_classes or 1, profile=profile)
     names = source.names([layer.name for layer in network.layers])
-    pairs, faults = match(network, names, source.tensors, source.spare)
+    pairs, faults = match(network, names, source.tensors, source.spare, source.layouts)
     if faults:
         more = f"; and {len(faults) - MOST_FAULTS} more" if len(faults) > MOST_FAULTS else ""
         raise WeightsError(
@@ -147,16 +160,37 @@ def load_source(path, source):
     return attach_profile(network, replace(profile_of(network), classes=profile.classes))
 
 
-def select_rows(array, outputs, rows):
-    """Return the class head's tensor with only some classes' rows.
+def _select(array, outputs, rows, axis):
+    first = np.moveaxis(array, axis, 0)
+    by_anchor = first.reshape(-1, outputs, *first.shape[1:])[:, list(rows)]
+    return np.ascontiguousarray(np.moveaxis(by_anchor.reshape(-1, *first.shape[1:]), 0, axis))
+
+
+def select_rows(path, tensors, names, outputs, rows, axis=0):
+    """Return the tensors, those of the class head with only some classes' rows.
 
     Args:
-        array: [A * outputs, ...], the class inner.
-        outputs: number of classes in the file.
+        path: for messages.
+        tensors: {name: array}.
+        names: {tensor of the class head: length of its axis}.
+        outputs: number of classes in the file, the inner part of that axis.
         rows: which of them to keep, in their new order.
+        axis: of the outputs in these tensors.
+
+    Raises:
+        WeightsError: one of them is not of that length.
     """
-    by_anchor = array.reshape(-1, outputs, *array.shape[1:])
-    return np.ascontiguousarray(by_anchor[:, list(rows)].reshape(-1, *array.shape[1:]))
+    changed = dict(tensors)
+    for name, length in names.items():
+        if name not in tensors:  # the comparison with the network tells
+            continue
+        shape = tensors[name].shape
+        if not shape or shape[axis] != length:
+            raise WeightsError(
+                f"{path}: {name} is {list(shape)}, expected {length} outputs. Nothing was loaded."
+            )
+        changed[name] = _select(tensors[name], outputs, rows, axis)
+    return changed
 
 
 def hidden_layers(tensors, stem):
@@ -167,39 +201,32 @@ def hidden_layers(tensors, stem):
     )
 
 
-def head_outputs(path, tensors, module):
-    """Return how many outputs the last convolution `module` of a head has.
+def check_boxes(path, tensors, module, anchors):
+    """Raise WeightsError unless a box head, whose last convolution is `module`, has 4 A outputs."""
+    kernel = tensors.get(f"{module}.weight")
+    shape = () if kernel is None else kernel.shape
+    if shape[:1] != (4 * anchors,):
+        raise WeightsError(
+            f"{path}: {module}.weight is {list(shape)}, expected [{4 * anchors}, {FEATURES}, 3, 3] "
+            f"for {anchors} anchors a cell. Only upright boxes are read, on the anchors that the "
+            "file states or that its project starts with."
+        )
+
+
+def class_count(path, tensors, module, anchors):
+    """Return K of a class head whose last convolution is `module`, `anchors` to a cell.
 
     Raises:
-        WeightsError: there is none.
+        WeightsError: it has no whole number of classes.
     """
     kernel = tensors.get(f"{module}.weight")
-    if kernel is None or kernel.ndim != 4:
+    shape = () if kernel is None else kernel.shape
+    if len(shape) != 4 or not shape[0] or shape[0] % anchors:
         raise WeightsError(
-            f"{path}: {module}.weight is missing, or no convolution's. Fetch it anew."
+            f"{path}: {module}.weight is {list(shape)}, expected [{anchors} * classes, {FEATURES}, "
+            f"3, 3] for {anchors} anchors a cell."
         )
-    return kernel.shape[0]
-
-
-def class_count(path, tensors, class_module, box_module, anchors):
-    """Return K of heads whose last convolutions are the modules, `anchors` to a cell.
-
-    Raises:
-        WeightsError: the heads do not fit so many anchors.
-    """
-    boxes, outputs = (head_outputs(path, tensors, name) for name in (box_module, class_module))
-    if boxes != 4 * anchors:
-        raise WeightsError(
-            f"{path}: {box_module}.weight has {boxes} outputs, where {anchors} anchors a cell need "
-            f"{4 * anchors}. Only upright boxes on the anchors that its project starts with, or "
-            "that the file states, are read."
-        )
-    if not outputs or outputs % anchors:
-        raise WeightsError(
-            f"{path}: {class_module}.weight has {outputs} outputs, which are no whole number of "
-            f"classes for {anchors} anchors a cell."
-        )
-    return outputs // anchors
+    return shape[0] // anchors
 
 
 def shape_of(tensors, finest, hidden, top):

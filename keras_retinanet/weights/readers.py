@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from keras_retinanet.models.weight_files import WeightsError
 from keras_retinanet.utils.families import FAMILIES
 from keras_retinanet.weights.detectron2 import is_detectron2, read_detectron2
+from keras_retinanet.weights.faults import FAULTS, one_line
+from keras_retinanet.weights.keras_hub import is_keras_hub, read_keras_hub
+from keras_retinanet.weights.keras_hub_presets import is_preset, read_preset
 from keras_retinanet.weights.mmdetection import is_mmdetection, read_mmdetection
 from keras_retinanet.weights.odtk import is_odtk, read_odtk
 from keras_retinanet.weights.published import load_source
@@ -36,6 +39,14 @@ READERS = {
     "Detectron2": Reader(("detectron2",), is_detectron2, read_detectron2),
     "MMDetection": Reader(("mmdetection", "mmdetection_caffe"), is_mmdetection, read_mmdetection),
     "ODTK": Reader(("odtk",), is_odtk, read_odtk),
+    "KerasHub": Reader(
+        (
+            *("torchvision", "torchvision_trained", "torchvision_v2"),
+            *("keras_hub", "keras_hub_v2"),
+        ),
+        is_keras_hub,
+        read_keras_hub,
+    ),
 }
 
 
@@ -83,7 +94,7 @@ def load_published(path, family=None):
     """Return the network of a detector that another project wrote, with its profile.
 
     Args:
-        path: `.pth`, `.pkl` or `.safetensors`.
+        path: `.pth`, `.pkl` or `.safetensors`, or a preset folder of KerasHub.
         family: key of `FAMILIES`, where the tensors do not tell; None finds it.
 
     Raises:
@@ -91,6 +102,19 @@ def load_published(path, family=None):
     """
     if family not in (None, *FAMILIES):
         raise WeightsError(f"unknown family {family!r}. There are {', '.join(FAMILIES)}.")
-    file = read_tensors(path)
+    file = read_preset(path) if is_preset(path) else read_tensors(path)
     reader = find_reader(path, file.tensors, family)
-    return load_source(path, reader.read(path, file, family))
+    return load_source(path, _source(path, reader, file, family))
+
+
+def _source(path, reader, file, family):
+    """Return the `Source` of a file, a reader's surprises as one line."""
+    try:
+        return reader.read(path, file, family)
+    except WeightsError:
+        raise
+    except FAULTS as error:
+        raise WeightsError(
+            f"{path}: is not as its project writes such files ({one_line(error)}). "
+            "Nothing was loaded."
+        ) from error

@@ -9,6 +9,7 @@ import json
 import re
 from dataclasses import replace
 
+from keras_retinanet.models.weight_files import WeightsError
 from keras_retinanet.utils.families import TORCHVISION_TRAINED, TORCHVISION_V1, TORCHVISION_V2
 from keras_retinanet.weights import coco_classes
 from keras_retinanet.weights.layer_names import head_names, torch_resnet_names
@@ -65,11 +66,6 @@ def module_names(layer_names, depth, norm):
     return names
 
 
-def _family(file, family):
-    """Return the family that is named, else the one that a file of ours states, or None."""
-    return family or file.meta.get(STATED_FAMILY)
-
-
 def _classes(file, outputs):
     """Return the names of a head's classes, where they are known."""
     if outputs == coco_classes.OUTPUTS_BY_ID:
@@ -82,26 +78,48 @@ def _classes(file, outputs):
     return tuple(map(str, names)) if usable else ("",) * outputs
 
 
+def _check_anchors(path, tensors, anchors):
+    """Raise WeightsError unless the box head has `anchors` to a cell."""
+    name = f"{BOX_HEAD}.bias"
+    if name not in tensors or tensors[name].shape != (4 * anchors,):
+        found = f"is {list(tensors[name].shape)}" if name in tensors else "is missing"
+        raise WeightsError(
+            f"{path}: {name} {found}, expected [{4 * anchors}] for {anchors} anchors a cell."
+        )
+
+
+def _row(path, family, norm):
+    """Return the row of `FAMILIES` of a file by whether its heads have norms."""
+    fitting = (TORCHVISION_V2,) if norm else (TORCHVISION_V1, TORCHVISION_TRAINED)
+    rows = {row.family: row for row in fitting}
+    if family is None:
+        return fitting[0]
+    if family not in rows:
+        heads = "with" if norm else "without"
+        raise WeightsError(
+            f"{path}: its heads are {heads} group norm, so that it is not {family}; name "
+            f"{' or '.join(rows)}, or leave --family out."
+        )
+    return rows[family]
+
+
 def read_torchvision(path, file, family=None):
     """Return the `Source` of a file; arguments as in `readers.Reader.read`."""
     tensors = {_newer(name): array for name, array in file.tensors.items()}
+    anchors = TORCHVISION_V1.anchors.num_anchors()
+    _check_anchors(path, tensors, anchors)
     norm = "head.classification_head.conv.0.1.weight" in tensors
     depth = sum(
         re.fullmatch(r"head\.classification_head\.conv\.\d+\.0\.weight", name) is not None
         for name in tensors
     )
-    trained = _family(file, family) == TORCHVISION_TRAINED.family
-    plain = TORCHVISION_TRAINED if trained else TORCHVISION_V1
-    row = TORCHVISION_V2 if norm else plain
-    outputs = class_count(path, tensors, CLASS_HEAD, BOX_HEAD, row.anchors.num_anchors())
+    outputs = class_count(path, tensors, CLASS_HEAD, anchors)
     if outputs == coco_classes.OUTPUTS_BY_ID:
-        for kind in ("weight", "bias"):
-            name = f"{CLASS_HEAD}.{kind}"
-            if name in tensors:
-                tensors[name] = select_rows(tensors[name], outputs, coco_classes.IDS)
+        names = dict.fromkeys((f"{CLASS_HEAD}.weight", f"{CLASS_HEAD}.bias"), anchors * outputs)
+        tensors = select_rows(path, tensors, names, outputs, coco_classes.IDS)
     hidden = "head.classification_head.conv.0.0"
     profile = replace(
-        row,
+        _row(path, family or file.meta.get(STATED_FAMILY), norm),
         backbone=resnet_of(path, tensors, BODY),
         classes=_classes(file, outputs),
         head_layers=depth,

@@ -1,6 +1,6 @@
 """Files that Keras 2 itself wrote give the same outputs here as there.
 
-Needs tf_keras beside TensorFlow (`pip install --no-deps tf_keras==2.21.0`).
+Needs tf_keras beside TensorFlow (requirements-proof.txt).
 """
 
 import importlib.util
@@ -15,11 +15,11 @@ from keras_retinanet.utils.anchors import AnchorParameters
 from keras_retinanet.utils.normalisation import PREPROCESSINGS
 
 pytestmark = [
-    pytest.mark.heavy,
+    pytest.mark.proof,
     pytest.mark.filterwarnings("ignore"),  # Keras 2's own
     pytest.mark.skipif(
         importlib.util.find_spec("tf_keras") is None,
-        reason="tf_keras is not installed: pip install --no-deps tf_keras==2.21.0",
+        reason="tf_keras is not installed: pip install --no-deps -r requirements-proof.txt",
     ),
 ]
 CASES = [
