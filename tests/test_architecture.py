@@ -46,6 +46,7 @@ OLD_NAMES = {"utils.eval", "utils.coco_eval", "backend", "backend.backend", "lay
 EXCEPTIONS = {
     ("models.loading", "weights.fizyr"),
     ("models.loading", "weights.readers"),
+    ("models.backbone_files", "weights.torch_backbones"),
     ("models.loading", "weights.tensor_files"),
 }
 

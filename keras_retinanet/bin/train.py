@@ -226,7 +226,8 @@ def main(args=None):
     if snapshot:
         profile = profile_of(snapshot.network)
     else:
-        preprocessing = backbone(args.backbone).family.preprocessing  # an unknown name ends here
+        chosen = backbone(args.backbone)  # an unknown name ends here
+        preprocessing = chosen.training(args.backbone_weights).preprocessing
         profile = Profile(backbone=args.backbone, preprocessing=preprocessing)
     train_network.settle_pictures(args, profile)
     train, validation = create_generators(

@@ -12,7 +12,8 @@ from keras_retinanet import layers, losses
 from keras_retinanet.initializers import PriorProbability
 from keras_retinanet.models import retinanet as network
 from keras_retinanet.models.backbone_families import FAMILIES, find_family
-from keras_retinanet.models.by_name import load_backbone_file
+from keras_retinanet.models.backbone_files import load_backbone_file, training_of
+from keras_retinanet.models.channel_order import reverse_input_channels
 from keras_retinanet.models.download import fetch
 from keras_retinanet.models.heads import group_norm
 from keras_retinanet.models.snapshot import attach_profile
@@ -88,6 +89,10 @@ class Backbone:
         """Return the model that weight files fit, and {"C3": tensor, "C4": …, "C5": …}."""
         return self.family.build(inputs, self.match, **options)
 
+    def training(self, weights=None):
+        """Return how a weight file of this backbone was trained: a `backbone_files.Training`."""
+        return training_of(weights, self.family)
+
     def retinanet(
         self,
         num_classes,
@@ -114,7 +119,9 @@ class Backbone:
             inputs: input tensor; float [B, H, W, 3] by default.
             modifier: f(backbone model) -> the same model, for example frozen.
             backbone_weights: weight file of the backbone alone. With one, batch norm is frozen
-                at its statistics, as in 1.0; without, it trains.
+                at its statistics, as in 1.0; without, it trains. A file of torch decides, too,
+                how a ResNet strides and pads and how pictures are scaled, where no argument
+                does. Weights that saw red first are turned round for blue-first pictures.
             anchor_params, pyramid_levels: the grid.
             pyramid_features, head_features, head_layers: width and depth of pyramid and heads.
             prior_probability: first score of every anchor; 0.5 gives a bias of 0.
@@ -127,14 +134,17 @@ class Backbone:
         """
         if backbone not in (None, self.backbone):
             self = type(self)(backbone)
-        profile = profile or Profile(preprocessing=self.family.preprocessing)
+        training = self.training(backbone_weights)
+        profile = profile or Profile(
+            preprocessing=training.preprocessing, backbone_options=training.options
+        )
         given = {
             "anchors": anchor_params,
             "levels": None if pyramid_levels is None else tuple(pyramid_levels),
             "pyramid_features": pyramid_features,
             "head_features": head_features,
             "head_layers": head_layers,
-            "backbone_options": backbone_options,
+            "backbone_options": backbone_options and {**training.options, **backbone_options},
         }
         profile = replace(
             profile,
@@ -151,6 +161,8 @@ class Backbone:
                 layer.momentum = TRAINED_BATCH_NORM_MOMENTUM
         if backbone_weights:
             load_backbone_file(model, backbone_weights, self.backbone)
+            if training.order != profile.preprocessing.order:
+                reverse_input_channels(model)
             freeze_batch_norm(model)
         if modifier:
             modifier(model)

@@ -6,12 +6,14 @@ CAFFE_RESNETS = "https://github.com/fizyr/keras-models/releases/download/v0.0.1"
 CLASSIFIERS = "https://github.com/qubvel/classification_models/releases/download/0.0.1"
 TORCHVISION = "https://download.pytorch.org/models"
 TIMM = "https://github.com/huggingface/pytorch-image-models/releases/download/v0.1-weights"
+GLUON = "https://github.com/rwightman/pytorch-pretrained-gluonresnet/releases/download/v0.1"
 ORDERING = "weights_tf_dim_ordering_tf_kernels"
 
 TORCH_RESNETS = {
     "resnet18": f"{TORCHVISION}/resnet18-f37072fd.pth",
     "resnet34": f"{TORCHVISION}/resnet34-b627a593.pth",
     "resnext50_32x4d": f"{TORCHVISION}/resnext50_32x4d-7cdf4587.pth",
+    "resnext101_32x4d": f"{GLUON}/gluon_resnext101_32x4d-b253c8c4.pth",
     "resnext101_32x8d": f"{TORCHVISION}/resnext101_32x8d-8ba56ff5.pth",
     "resnext101_64x4d": f"{TORCHVISION}/resnext101_64x4d-173b62eb.pth",
     "wide_resnet50_2": f"{TORCHVISION}/wide_resnet50_2-95faca4d.pth",

@@ -234,7 +234,7 @@ def build_resnet(inputs, name="resnet50", style=None, **switches):
         x = _stage(x, stage, member, style)
         outputs.append(x)
     # `inputs` may be a padded canvas; a model that begins there would be a copy of these layers
-    return keras.Model(keras.utils.get_source_inputs(inputs), outputs, name=name)
+    return keras.Model(keras.utils.get_source_inputs(inputs)[0], outputs, name=name)
 
 
 class ResNetBackbone(Backbone):
