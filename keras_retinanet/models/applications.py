@@ -11,6 +11,7 @@ SIDE = 512  # pixels; divisible by 32, so that no reduction rounds
 LEVELS = (2, 3, 4, 5)
 BEHIND = (layers.BatchNormalization, layers.Activation, layers.ReLU)
 SCALING = (layers.Rescaling, layers.Normalization)
+LAST_NORM = "layer_normalization"  # of ConvNeXt
 
 
 def trunk(model):
@@ -72,13 +73,23 @@ def _called(layer, *args, **kwargs):
     return x
 
 
+def _renewed(layer):
+    """Return a new layer like `layer`, its name free of Keras' counter where weights go by it."""
+    config = layer.get_config()
+    if layer.name.startswith(LAST_NORM):
+        config = config | {"name": LAST_NORM}
+    return type(layer).from_config(config)
+
+
 def _flat(model):
     """Return `model` anew, without scaling of its input and without models inside.
 
     Pictures are scaled outside, as those of other backbones; weights go by layer.
     """
     inputs = tree.pack_sequence_as(model.input, model.inputs)
-    return models.clone_model(model, input_tensors=inputs, call_function=_called)
+    return models.clone_model(
+        model, input_tensors=inputs, clone_function=_renewed, call_function=_called
+    )
 
 
 def build_application(inputs, constructor, **options):

@@ -5,10 +5,12 @@ weights saw red first, but for the Caffe models; pictures are blue first here. N
 tells, so the backbone's row decides for Keras' files, and torch's count as red first.
 """
 
+import re
 import warnings
 from dataclasses import dataclass, field
 from itertools import chain
 
+from keras_retinanet.models.applications import LAST_NORM
 from keras_retinanet.models.backbone_families import TORCH
 from keras_retinanet.models.by_name import inner_name, match_by_name, set_all
 from keras_retinanet.models.weight_files import (
@@ -98,8 +100,12 @@ def _match_torch(path, model, name):
 
 
 def _plain(name):
-    """Return a layer's name as Keras 3 writes what was "Conv/BatchNorm" in Keras 2."""
-    return name.replace("/", "_").lower().replace("batchnorm", "bn")
+    """Return a layer's name as Keras 3 writes what was "Conv/BatchNorm" in Keras 2.
+
+    The last norm of ConvNeXt has a name that Keras counts on with each such layer of a process.
+    """
+    name = name.replace("/", "_").lower().replace("batchnorm", "bn")
+    return LAST_NORM if re.fullmatch(rf"{LAST_NORM}(_\d+)?", name) else name
 
 
 def named_as_ours(stored, model):
