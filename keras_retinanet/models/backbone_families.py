@@ -7,12 +7,12 @@ keras.applications, torchvision or timm.
 import difflib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 
 from keras_retinanet.models import imagenet_files as files
-from keras_retinanet.models.applications import build_application, build_tapped
+from keras_retinanet.models.applications import build_application, build_tapped, taps_of
 from keras_retinanet.utils.normalisation import PREPROCESSINGS, Preprocessing
 
 MOBILENET_TAPS = ("conv_pw_5_relu", "conv_pw_11_relu", "conv_pw_13_relu")
@@ -23,7 +23,7 @@ DENSENET_BLOCKS = {
     "densenet169": (6, 12, 32, 32),
     "densenet201": (6, 12, 48, 32),
 }
-CAFFE, TF, TORCH = (PREPROCESSINGS[mode] for mode in ("caffe", "tf", "torch"))
+CAFFE, TF, TORCH, LEVELS = (PREPROCESSINGS[mode] for mode in ("caffe", "tf", "torch", "levels"))
 # EfficientNetV2-S, M and L divide by 128, not 127.5
 TF_128 = Preprocessing("bgr", 1 / 128, (1.0, 1.0, 1.0))
 
@@ -40,6 +40,8 @@ class Family:
         weights_url: f(match) -> address of the ImageNet weights without top.
         weights_order: of the channels that weight files of the backbone alone were trained on,
             "rgb" or "bgr".
+        renamed: f(layers of a weight file, name of the backbone) -> the same by our names, or
+            None where there is nothing to do, for files that number their layers.
     """
 
     pattern: str
@@ -48,12 +50,22 @@ class Family:
     preprocessing: Preprocessing
     weights_url: Callable
     weights_order: str = "rgb"
+    renamed: Callable = field(default=lambda stored, name: None)
 
 
 def _build_resnet(inputs, match, **options):
     build = import_module("keras_retinanet.models.resnet").build_resnet
     model = build(inputs, match[1], **options)
     return model, dict(zip(("C2", "C3", "C4", "C5"), model.outputs, strict=True))
+
+
+def _build_senet(inputs, match):
+    model = import_module("keras_retinanet.models.senet").build_senet(inputs, match[1])
+    return model, taps_of(model)
+
+
+def _renamed_senet(stored, name):
+    return import_module("keras_retinanet.models.senet_files").numbered_as_ours(stored, name)
 
 
 def _build_vgg(inputs, match):
@@ -98,6 +110,7 @@ def _one_of(names):
 
 
 CAFFE_RESNETS = ("resnet50", "resnet101", "resnet152")
+SENETS = ("seresnet50", "seresnet101", "seresnet152", "seresnext50", "seresnext101", "senet154")
 FAMILIES = {
     "resnet": Family(
         _one_of(CAFFE_RESNETS), CAFFE_RESNETS, _build_resnet, CAFFE, files.caffe_resnet, "bgr"
@@ -142,6 +155,17 @@ FAMILIES = {
         _build_resnet_v2,
         TF,
         files.resnet_v2,
+    ),
+    "seresnet": Family(
+        r"(seresnet18|seresnet34)",
+        ("seresnet18", "seresnet34"),
+        _build_senet,
+        LEVELS,  # a norm before the first convolution scales them
+        files.senet,
+        renamed=_renamed_senet,
+    ),
+    "senet": Family(
+        _one_of(SENETS), SENETS, _build_senet, TORCH, files.senet, renamed=_renamed_senet
     ),
     "efficientnet": Family(
         r"EfficientNet(?P<size>B[0-7])",

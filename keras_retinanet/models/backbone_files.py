@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from keras_retinanet.models.applications import LAST_NORM
-from keras_retinanet.models.backbone_families import TORCH
+from keras_retinanet.models.backbone_families import TORCH, find_family
 from keras_retinanet.models.by_name import inner_name, match_by_name, set_all
 from keras_retinanet.models.weight_files import (
     WeightsError,
@@ -72,6 +72,13 @@ def load_backbone_file(model, path, name):
     if stored is None:
         _load_as_keras_does(model, path, name)
         return
+    if renamed := find_family(name)[0].renamed(stored, name):
+        stored = renamed
+        warnings.warn(
+            f"{path}: its layers are numbered, not named; they are taken in the order of their "
+            f"numbers as those of {name}, which only shapes confirm.",
+            stacklevel=2,
+        )
     report, pairs = match_by_name(model, named_as_ours(stored, model))
     if report.left or report.skipped:
         in_order = match_in_order(model, stored)

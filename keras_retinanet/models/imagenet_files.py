@@ -50,6 +50,10 @@ def resnet_v2(match):
     return f"{KERAS}/resnet/{match[1]}_{ORDERING}_notop.h5"
 
 
+def senet(match):
+    return f"{CLASSIFIERS}/{match[1]}_imagenet_1000_no_top.h5"
+
+
 def mobilenet(match):
     alpha = ALPHAS[float(match["alpha"])]
     return f"{KERAS}/mobilenet/mobilenet_{alpha}_{match['rows']}_tf_no_top.h5"
