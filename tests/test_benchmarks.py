@@ -16,6 +16,7 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 OWN = {
     "network": ["ours", "ours, frozen"],
     "inference": ["ours, Runner frozen", "ours, predict_on_batch"],
+    "backbones": ["mobilenetv3_small_0.75", "resnet18"],
     "training_step": ["ours, float32", "ours, mixed_bfloat16"],
     "targets": ["ours, on the device", "ours, dense as in 1.0"],
     "postprocess": ["ours", "ours, 1.0's layers"],
@@ -66,7 +67,7 @@ def test_every_benchmark_of_the_folder_is_tried_here():
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="freezing is TensorFlow's")
-@pytest.mark.parametrize("name", ["network", "inference", "training_step"])
+@pytest.mark.parametrize("name", ["network", "inference", "training_step", "backbones"])
 def test_benchmarks_of_the_network_run(name, module):
     benchmark = module(name).BENCHMARK
     for contender in OWN[name]:
@@ -74,6 +75,9 @@ def test_benchmarks_of_the_network_run(name, module):
         if name == "training_step":
             assert np.isfinite(float(facts["loss"]))
         assert ("gflop" in facts) == (name != "inference")
+        if contender == "resnet18":
+            # torchvision's 11,689,512 less 513,000 of its classifier, and 9,600 statistics
+            assert facts["million parameters"] == 11.19
 
 
 def test_both_ways_to_assign_targets_find_the_same_objects(module):
