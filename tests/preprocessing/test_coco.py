@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -220,16 +221,30 @@ def test_bad_pictures_and_categories_are_named_by_their_place(coco_tree, content
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["..", ".", "a/../../b.png", "a\\..\\..\\b.png", "/a.png", " "])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("..", ".", "./", "a/../../b.png", "a\\..\\..\\b.png", "a/../b.png", " "),
+        *("/a.png", "/zzz/a.png", "//a.png", "{d}", "{d}/", "{d}-not/a.png", "{d}/../a.png"),
+    ],
+)
 def test_names_that_leave_the_folder_are_refused(tmp_path, name):
     with pytest.raises(AnnotationError):
-        check_name(name, tmp_path, "here")
+        check_name(name.format(d=tmp_path), tmp_path, "here")
 
 
-@pytest.mark.parametrize("name", ["a.png", "sub/a b.png", "..a.png", "ä\u00a0.png"])
+@pytest.mark.parametrize("name", ["a.png", "sub/a b.png", "..a.png", "./a.png", "ä\u00a0.png"])
 def test_names_inside_the_folder_are_kept(tmp_path, name):
     assert check_name(name, tmp_path, "here") == name
     assert check_name(str(tmp_path / name), tmp_path, "here") == str(tmp_path / name)
+
+
+def test_names_of_a_folder_named_from_here_are_checked_like_others(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("", ".", "set", Path("set")):
+        assert check_name("sub/a.png", folder, "here") == "sub/a.png"
+        with pytest.raises(AnnotationError, match="'/zzz/a.png' leads out of the folder"):
+            check_name("/zzz/a.png", folder, "here")
 
 
 def test_a_file_alone_has_its_pictures_beside_it(coco_tree, tmp_path):
