@@ -157,7 +157,7 @@ def measure(args, runner, generator, threshold):
     detections, seconds = evaluation.detect_dataset(
         generator, runner, threshold, args.max_detections, args.save_path
     )
-    truths = evaluation.truths_of(generator)
+    truths = evaluation.truths_with_ignored(generator)
     labels = evaluation.labels_of(generator, truths)
     by_class = evaluation.average_precisions(truths, detections, labels, args.iou_threshold)
     return {
