@@ -228,3 +228,27 @@ def test_a_contender_that_fails_is_left_out(tmp_path):
     assert "| one | good |" in done.stdout and "case 1 |" in done.stdout
     assert "- bad was left out: ZeroDivisionError: division by zero" in done.stdout
     assert "- absent was left out: No module named 'no_such_package'" in done.stdout
+
+
+def test_large_pictures_count_each_object_once(module):
+    from tests.evaluation.fakes import detections, truths
+
+    tiles = module("tiles")
+    true = truths((0, 0, 0, 100, 100), (1, 200, 0, 300, 100))
+    found = detections(
+        (0, 0.9, 0, 0, 100, 98),  # the first
+        (0, 0.8, 0, 0, 100, 90),  # again
+        (0, 0.7, 10, 10, 30, 30),  # a piece of it
+        (1, 0.6, 10, 10, 30, 30),  # a piece of the other class
+        (1, 0.5, 200, 0, 300, 100),  # does not score above 0.5
+    )
+    assert tiles.count(true, found) == tiles.Counts(found=1, again=2, wrong=1)
+    assert tiles.count(truths(), detections()) == tiles.Counts()
+
+
+def test_shapes_lie_where_a_large_picture_says(module):
+    image, rows = module("tiles").draw_large(np.random.default_rng(2), (300, 400), 5)
+    assert image.shape == (300, 400, 3) and image.dtype == np.uint8 and len(rows) == 5
+    for x1, y1, x2, y2, name in rows:
+        assert 0 <= x1 < x2 <= 400 and 0 <= y1 < y2 <= 300
+        assert name in ("circle", "square", "triangle")
