@@ -56,9 +56,10 @@ class CSVGenerator(TableGenerator):
     ):
         self.base_dir = str(Path(csv_data_file).parent if base_dir is None else base_dir)
         known = {**read_classes(csv_class_file), **ignored_labels(ignore_classes)}
-        left_out = [] if as_found else None
-        samples = read_samples(csv_data_file, known, left_out)
+        left_out, sizes = [] if as_found else None, []
+        samples = read_samples(csv_data_file, known, left_out, sizes)
         table = _table(samples, left_out, ignore_classes)
+        table = replace(table, declared=sizes[0] if sizes else None)
         classes = {name: label for name, label in known.items() if label >= 0}
         super().__init__(table, classes, self.base_dir, csv_data_file, as_found, **kwargs)
 

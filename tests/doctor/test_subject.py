@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_retinanet.doctor.picture_checks import check_pictures
 from keras_retinanet.doctor.subject import read_subject
 from keras_retinanet.preprocessing.coco import CocoGenerator
 from keras_retinanet.preprocessing.csv_generator import CSVGenerator
@@ -136,6 +137,19 @@ def test_boxes_that_training_has_mended_are_not_scaled_again(tmp_path):
     np.testing.assert_allclose(
         subject.samples.boxes, [[22.5, 12.5, 37.5, 37.5], [42, 12.5, 60, 37.5]]
     )
+
+
+def test_a_csv_file_that_states_other_sizes_than_its_pictures_have_is_found_out(tmp_path):
+    picture(tmp_path / "a.png")
+    picture(tmp_path / "b.png")
+    header = "filename,width,height,class,xmin,ymin,xmax,ymax"
+    rows = (header, "a.png,60,50,cat,1,2,9,9", "b.png,120,100,cat,1,2,9,9")
+    (tmp_path / "rows.csv").write_text("\n".join(rows))
+    (tmp_path / "classes.csv").write_text("cat,0")
+    generator = CSVGenerator(tmp_path / "rows.csv", tmp_path / "classes.csv", **AS_FOUND)
+    (finding,) = check_pictures(read_subject(generator))
+    assert finding.kind == "mismatching pictures"
+    assert finding.places == ("b.png: 60 x 50, annotated as 120 x 100",)
 
 
 def test_csv_boxes_of_classes_to_ignore_are_no_boxes(tmp_path):

@@ -18,15 +18,17 @@ COLUMNS = range(6)
 
 def outcome(path):
     """Return all that `read_samples` says of a file, comparable to the last bit."""
+    sizes = []
     with warnings.catch_warnings(record=True) as notices:
         warnings.simplefilter("always")
         try:
-            samples = csv_reader.read_samples(path, CLASSES)
+            samples = csv_reader.read_samples(path, CLASSES, sizes=sizes)
         except AnnotationError as error:
             return str(error)
     columns = [samples.pictures, samples.boxes, samples.labels]
     kinds = [(column.dtype.str, column.shape, column.tobytes()) for column in columns]
-    return samples.paths, kinds, [str(notice.message) for notice in notices]
+    stated = [size.tolist() for size in sizes]
+    return samples.paths, stated, kinds, [str(notice.message) for notice in notices]
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +98,19 @@ texts = st.tuples(
 def test_the_fast_way_says_what_the_slow_way_says(both_ways, text):
     fast, slow = both_ways(text.encode("utf-8", "surrogatepass"))
     assert fast == slow
+
+
+sides = st.sampled_from(["640", "480", " 640", "", "0", "wide", "-3", "1e2", "123456789", "٣"])
+sized = st.tuples(good, sides, sides).map(lambda t: ",".join((*t[0][:1], *t[1:], *t[0][1:])))
+HEADER_WITH_SIZES = "path,width,height,x1,y1,x2,y2,class\n"
+
+
+@settings(max_examples=200, deadline=None)
+@given(rows=st.lists(sized, min_size=2, max_size=12))
+def test_both_ways_find_the_same_sizes_of_pictures(both_ways, rows):
+    fast, slow = both_ways((HEADER_WITH_SIZES + "\n".join(rows)).encode())
+    assert fast == slow
+    assert isinstance(fast, str) or len(fast[1][0]) == len(fast[0])
 
 
 @settings(max_examples=200, deadline=None)
