@@ -15,7 +15,7 @@ SHOWN = 6  # examples of a finding
 
 def check_pictures(subject):
     """Return the Findings on single pictures and on classes."""
-    checks = (_unreadable, _mismatching, _without_objects, _classes_without_boxes)
+    checks = (_unreadable, _mismatching, _without_objects, _only_regions, _classes_without_boxes)
     return [finding for check in checks if (finding := check(subject)) is not None]
 
 
@@ -69,15 +69,36 @@ def _boxes_of(subject, picture):
 
 
 def _without_objects(subject):
-    empty = np.flatnonzero(np.diff(subject.samples.starts) == 0)
+    return _empty_pictures(
+        subject,
+        subject.regions == 0,
+        "pictures without objects",
+        "no object",
+        "They train as pure background; make sure that they are",
+    )
+
+
+def _only_regions(subject):
+    return _empty_pictures(
+        subject,
+        subject.regions > 0,
+        "pictures with regions to ignore alone",
+        "no object, but regions to ignore",
+        "They train as background outside of the regions",
+    )
+
+
+def _empty_pictures(subject, chosen, kind, what, remedy):
+    """Return the Finding about the chosen [P] of the pictures without objects, None for none."""
+    empty = np.flatnonzero((np.diff(subject.samples.starts) == 0) & chosen)
     if not len(empty):
         return None
     return Finding(
-        "pictures without objects",
+        kind,
         NOTE,
         len(empty),
-        f"{counted(len(empty), 'picture has', 'pictures have')} no object",
-        "They train as pure background; make sure that they are",
+        f"{counted(len(empty), 'picture has', 'pictures have')} {what}",
+        remedy,
         tuple(subject.names[index] for index in empty),
         tuple(Example(int(i), (), subject.names[i]) for i in empty if i not in subject.broken)[:3],
     )

@@ -34,6 +34,7 @@ def make_subject(rows, sizes=((100, 200),), flat=(), repeated=(), **more):
         "samples": table(rows),
         "repeated": table(repeated),
         "flat": tuple(flat),
+        "regions": np.zeros(len(sizes), int),
         "classes": CLASSES,
     }
     return Subject(**(fields | more))

@@ -94,16 +94,26 @@ def test_pictures_and_classes_are_counted(subject):
     assert {finding.severity for finding in found.values()} == {"fault", "note"}
 
 
+def test_pictures_with_regions_alone_are_not_called_pure_background(subject):
+    sizes, regions = ((100, 200),) * 4, np.array([0, 2, 0, 1])
+    found = by_kind(check_pictures(subject([(3, 10, 10, 20, 20, 0)], sizes, regions=regions)))
+    assert found["pictures without objects"].places == ("0.png", "2.png")
+    alone = found["pictures with regions to ignore alone"]
+    assert alone.places == ("1.png",) and "background" in alone.remedy
+    assert alone.text == "1 picture has no object, but regions to ignore"
+
+
 def test_a_part_keeps_every_nth_picture_with_its_boxes(subject):
     rows = [(picture, 0, 0, 9, 9, picture % 2) for picture in range(6) for _ in range(2)]
     flat = [FlatBox(3, (0, 0, 0, 1), 0, "a"), FlatBox(4, (0, 0, 0, 1), 0, "b")]
-    whole = subject(rows, [(10 + index, 20) for index in range(6)], flat, broken={2: "x", 5: "y"})
+    more = {"broken": {2: "x", 5: "y"}, "regions": np.arange(6)}
+    whole = subject(rows, [(10 + index, 20) for index in range(6)], flat, **more)
     assert part_of(whole, 12) is whole
     part = part_of(whole, 6)
     assert part.names == ("0.png", "2.png", "4.png")
     assert part.samples.pictures.tolist() == [0, 0, 1, 1, 2, 2]
     assert part.sizes[:, 0].tolist() == [10, 12, 14]
-    assert part.broken == {1: "x"}
+    assert part.broken == {1: "x"} and part.regions.tolist() == [0, 2, 4]
     assert [(each.picture, each.place) for each in part.flat] == [(2, "b")]
 
 

@@ -101,6 +101,7 @@ def test_kitti_keeps_regions_apart_and_flat_boxes_with_their_lines(tmp_path):
     subject = read_subject(KittiGenerator(tmp_path, **AS_FOUND))
     assert subject.samples.boxes.tolist() == [list(BOX)]
     assert [each.place for each in subject.flat] == ["a.txt, line 2"]
+    assert subject.regions.tolist() == [1]
     assert len(subject.classes) == 8
 
 
