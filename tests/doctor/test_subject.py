@@ -11,6 +11,7 @@ from keras_retinanet.doctor.subject import read_subject
 from keras_retinanet.preprocessing.coco import CocoGenerator
 from keras_retinanet.preprocessing.csv_generator import CSVGenerator
 from keras_retinanet.preprocessing.kitti import KittiGenerator
+from keras_retinanet.preprocessing.open_images import OpenImagesGenerator
 from keras_retinanet.preprocessing.pascal_voc import PascalVocGenerator
 from keras_retinanet.preprocessing.samples import AnnotationError
 from keras_retinanet.preprocessing.yolo import YoloGenerator
@@ -128,6 +129,37 @@ def test_yolo_is_in_pixels_and_regions_to_ignore_are_no_boxes(tmp_path):
     assert [each.place for each in subject.flat] == ["b.txt, line 4"]
     np.testing.assert_allclose(subject.fitted.boxes, [middle, [42, 12.5, 60, 37.5]])
     assert list(subject.broken) == [0] and subject.classes == {0: "cat"}
+
+
+OPEN_IMAGES = """ImageID,LabelName,XMin,XMax,YMin,YMax,IsGroupOf
+gone,/c,0.5,0.5,0,1,0
+a,/c,0.25,0.5,0,1,0
+a,/c,0.5,0.5,0,1,0
+a,/d,0.5,0.5,0,1,0
+a,/c,0.5,1,0.2,0.2,1
+b,/c,0,0.5,0.4,0.4,0"""
+
+
+def test_open_images_names_the_lines_of_boxes_without_an_area(tmp_path):
+    for name in ("a", "b"):
+        picture(tmp_path / "images" / "train" / f"{name}.jpg")
+    (tmp_path / "2018_04" / "train").mkdir(parents=True)
+    (tmp_path / "2018_04" / "train" / "train-annotations-bbox.csv").write_text(OPEN_IMAGES)
+    (tmp_path / "2018_04" / "class-descriptions-boxable.csv").write_text("/c,Cat\n/d,Dog")
+    for _ in range(2):  # the second time from the index
+        subject = read_subject(
+            OpenImagesGenerator(
+                tmp_path,
+                "train",
+                labels_filter=["Cat"],
+                annotation_cache_dir=tmp_path / "index",
+                **AS_FOUND,
+            )
+        )
+        assert subject.names == ("a.jpg",)
+        assert subject.samples.boxes.tolist() == [[15, 0, 30, 50]]
+        place = "train-annotations-bbox.csv, line 4"
+        assert [each[:2] + each[3:] for each in subject.flat] == [(0, (30, 0, 30, 50), place)]
 
 
 @pytest.mark.filterwarnings("ignore::keras_retinanet.preprocessing.samples.AnnotationWarning")
