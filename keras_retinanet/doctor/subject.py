@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from keras_retinanet.preprocessing.box_forms import BoxForm
 from keras_retinanet.preprocessing.samples import Samples
 from keras_retinanet.preprocessing.table import Table
 
@@ -28,6 +29,7 @@ class Subject:
         flat: FlatBoxes, which have no area.
         regions: [P] int64, how many regions to ignore each picture has.
         classes: {label: name}.
+        form: BoxForm, how the annotations write boxes.
         notices: what else the parser has to say.
     """
 
@@ -42,6 +44,7 @@ class Subject:
     flat: tuple
     regions: np.ndarray
     classes: dict
+    form: BoxForm
     notices: tuple = ()
 
     @cached_property
@@ -94,6 +97,7 @@ def read_subject(generator):
             for label in range(generator.num_classes())
             if generator.has_label(label)
         },
+        form=generator.box_form,
         notices=found.notices,
     )
 
@@ -132,6 +136,7 @@ def part_of(subject, most_boxes):
         ),
         regions=subject.regions[kept],
         classes=subject.classes,
+        form=subject.form,
         notices=subject.notices,
     )
 

@@ -3,6 +3,7 @@
 import difflib
 from pathlib import Path
 
+from keras_retinanet.preprocessing import box_forms
 from keras_retinanet.preprocessing.annotation_files import pixels, read_lines
 from keras_retinanet.preprocessing.csv_text import shown
 from keras_retinanet.preprocessing.samples import AnnotationError
@@ -40,6 +41,8 @@ class KittiGenerator(TableGenerator):
         AnnotationError: one line with file and line.
         ImageError: names the pictures that cannot be used.
     """
+
+    box_form = box_forms.KITTI
 
     def __init__(self, base_dir, subset="train", ignore_classes=(), **kwargs):
         self.base_dir = base_dir

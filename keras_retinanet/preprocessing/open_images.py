@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_retinanet.preprocessing import box_forms
 from keras_retinanet.preprocessing.csv_text import shown
 from keras_retinanet.preprocessing.open_images_boxes import read_boxes
 from keras_retinanet.preprocessing.open_images_cache import cached_boxes
@@ -55,6 +56,8 @@ class OpenImagesGenerator(ShareTableGenerator):
         AnnotationError: one line with file and line.
         ImageError: names the pictures that cannot be used.
     """
+
+    box_form = box_forms.OPEN_IMAGES
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from keras_retinanet.preprocessing import box_forms
 from keras_retinanet.preprocessing.annotation_files import pixels, read_xml
 from keras_retinanet.preprocessing.csv_text import shown
 from keras_retinanet.preprocessing.pascal_layout import find_set, has_image_sets
@@ -57,6 +58,8 @@ class PascalVocGenerator(TableGenerator):
         AnnotationError: one line with file and object.
         ImageError: names the pictures that cannot be used.
     """
+
+    box_form = box_forms.PASCAL
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_retinanet.preprocessing import box_forms
 from keras_retinanet.preprocessing.csv_text import shown
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.preprocessing.samples import (
@@ -138,6 +139,8 @@ class TableGenerator(Generator):
             for the doctor, who reads `found`.
         kwargs: options of `Generator`.
     """
+
+    box_form = box_forms.CSV  # how the annotations write boxes
 
     def __init__(self, table, classes, image_folder, source, as_found=False, **kwargs):
         pairs = list(classes.items() if hasattr(classes, "items") else classes)

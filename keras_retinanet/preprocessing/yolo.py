@@ -7,6 +7,7 @@ beside the pictures where it has none.
 import os
 from pathlib import Path
 
+from keras_retinanet.preprocessing import box_forms
 from keras_retinanet.preprocessing.annotation_files import kind_of, lies_in, read_lines
 from keras_retinanet.preprocessing.csv_text import shown
 from keras_retinanet.preprocessing.samples import AnnotationError
@@ -35,6 +36,8 @@ class YoloGenerator(ShareTableGenerator):
         AnnotationError: one line with file and line.
         ImageError: names the pictures that cannot be used.
     """
+
+    box_form = box_forms.YOLO
 
     def __init__(self, data_file, set_name, ignore_classes=(), allow_outside=False, **kwargs):
         self.set_name = set_name

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from keras_retinanet.doctor.subject import Subject
+from keras_retinanet.preprocessing import box_forms
 from keras_retinanet.preprocessing.samples import Samples
 
 CLASSES = {0: "cat", 1: "dog"}
@@ -36,6 +37,7 @@ def make_subject(rows, sizes=((100, 200),), flat=(), repeated=(), **more):
         "flat": tuple(flat),
         "regions": np.zeros(len(sizes), int),
         "classes": CLASSES,
+        "form": box_forms.CSV,
     }
     return Subject(**(fields | more))
 

@@ -10,6 +10,7 @@ from keras_retinanet.doctor.box_checks import check_boxes
 from keras_retinanet.doctor.picture_checks import check_pictures, check_same
 from keras_retinanet.doctor.same_pictures import look_alikes, same_bytes, thumbnails
 from keras_retinanet.doctor.subject import part_of
+from keras_retinanet.preprocessing import box_forms
 from keras_retinanet.preprocessing.samples import FlatBox
 
 
@@ -55,6 +56,21 @@ def test_empty_and_repeated_boxes_come_from_the_reader(subject):
     assert found["empty boxes"].places == ("0.png: 5,5,5,9 (line 7)",)
     assert found["repeated boxes"].count == 2
     assert "2 boxes stand" in found["repeated boxes"].text
+
+
+@pytest.mark.parametrize(
+    ("form", "said", "remedy"),
+    [
+        (box_forms.CSV, "x2 is not right of x1, or y2 not below y1", "training stops at them"),
+        (box_forms.KITTI, "right is not right of left, or bottom not below top", "leaves them out"),
+        (box_forms.COCO, "width or height is not above 0", "training leaves them out"),
+        (box_forms.YOLO, "width or height is not above 0", "training leaves them out"),
+    ],
+)
+def test_empty_boxes_are_told_in_the_words_of_their_format(subject, form, said, remedy):
+    flat = [FlatBox(0, (5.0, 5.0, 5.0, 9.0), 1, "line 7")]
+    (finding,) = check_boxes(subject([], flat=flat, form=form))
+    assert finding.text == f"1 box has no area: {said}" and remedy in finding.remedy
 
 
 def test_boxes_of_one_class_at_iou_0_9_are_one_object(subject):
