@@ -29,6 +29,7 @@ class Subject:
         flat: FlatBoxes, which have no area.
         regions: [P] int64, how many regions to ignore each picture has.
         classes: {label: name}.
+        unknown: {name of no class: [boxes, place of the first]}, of boxes that are left out.
         form: BoxForm, how the annotations write boxes.
         notices: what else the parser has to say.
     """
@@ -44,6 +45,7 @@ class Subject:
     flat: tuple
     regions: np.ndarray
     classes: dict
+    unknown: dict
     form: BoxForm
     notices: tuple = ()
 
@@ -97,6 +99,7 @@ def read_subject(generator):
             for label in range(generator.num_classes())
             if generator.has_label(label)
         },
+        unknown=found.unknown.found,
         form=generator.box_form,
         notices=found.notices,
     )
@@ -136,6 +139,7 @@ def part_of(subject, most_boxes):
         ),
         regions=subject.regions[kept],
         classes=subject.classes,
+        unknown=subject.unknown,
         form=subject.form,
         notices=subject.notices,
     )

@@ -85,8 +85,8 @@ def parse_annotations(reader, classes, left_out=None):
     Args:
         reader: csv.reader, whose rows may start with a header.
         classes: {name: id}.
-        left_out: a list that gets the boxes without an area as FlatBoxes, which are refused
-            otherwise, and at the end the Samples of the repeated rows.
+        left_out: a LeftOut that gets what is left out; without it, boxes without an area and
+            unknown names are refused.
     """
     rows = _Rows(classes, left_out)
     rows.read(reader)
@@ -155,15 +155,25 @@ class _Rows:
                 box = _coordinates(line, fields[1:5])
                 if self.left_out is None:
                     _refuse_flat(line, box, fields[1:5])
-                label = _label(line, fields[5], self.classes)
-                if box[2] <= box[0] or box[3] <= box[1]:
-                    self.left_out.append(FlatBox(index, tuple(box), label, f"line {line}"))
+                    _refuse_unknown(line, fields[5], self.classes)
+                label = self.classes.get(fields[5])
+                if self._leave_out(index, box, label, fields[5], line):
                     continue
                 pictures.append(index)
                 boxes.extend(box)
                 labels.append(label)
         self._parts.append((pictures, np.reshape(boxes, (-1, 4)), labels))
         self.line += reader.line_num
+
+    def _leave_out(self, picture, box, label, name, line):
+        """Return whether a box cannot be used, and note it."""
+        if label is None:
+            self.left_out.unknown.add(name, f"line {line}")
+        elif box[2] <= box[0] or box[3] <= box[1]:
+            self.left_out.flat.append(FlatBox(picture, tuple(box), label, f"line {line}"))
+        else:
+            return False
+        return True
 
     def _picture(self, name, size):
         """Return the place of a picture; of a new one, keep what its first row says of its size."""
@@ -179,7 +189,7 @@ class _Rows:
         dropped = len(repeated.labels)
         more = [f"{dropped} duplicate rows are left out"] if dropped else []
         if self.left_out is not None:
-            self.left_out.append(repeated)
+            self.left_out.repeated = repeated
         return samples, self.notices + more
 
 
@@ -201,10 +211,10 @@ def _refuse_flat(line, box, texts):
             )
 
 
-def _label(line, name, classes):
-    """Return the id of a class name."""
+def _refuse_unknown(line, name, classes):
+    """Raise AnnotationError where a name is no class."""
     if name in classes:
-        return classes[name]
+        return
     near = difflib.get_close_matches(name[:60], classes, n=1, cutoff=0.5)
     remedy = f"Did you mean {near[0]!r}? " if near else ""
     known = ", ".join(list(classes)[:10]) + (", ..." if len(classes) > 10 else "")

@@ -37,6 +37,7 @@ def make_subject(rows, sizes=((100, 200),), flat=(), repeated=(), **more):
         "flat": tuple(flat),
         "regions": np.zeros(len(sizes), int),
         "classes": CLASSES,
+        "unknown": {},
         "form": box_forms.CSV,
     }
     return Subject(**(fields | more))

@@ -110,6 +110,15 @@ def test_pictures_and_classes_are_counted(subject):
     assert {finding.severity for finding in found.values()} == {"fault", "note"}
 
 
+def test_unknown_classes_are_listed_the_commonest_first(subject):
+    unknown = {"cta": [1, "line 4"], "cow": [20, "line 9"]}
+    found = by_kind(check_pictures(subject([(0, 10, 10, 20, 20, 0)], unknown=unknown)))
+    finding = found["unknown classes"]
+    assert (finding.severity, finding.count) == ("fault", 21)
+    assert finding.text == "21 boxes have names that no class has: 'cow' (20), 'cta' (1)"
+    assert finding.places == ("'cow' in line 9", "'cta' in line 4")
+
+
 def test_pictures_with_regions_alone_are_not_called_pure_background(subject):
     sizes, regions = ((100, 200),) * 4, np.array([0, 2, 0, 1])
     found = by_kind(check_pictures(subject([(3, 10, 10, 20, 20, 0)], sizes, regions=regions)))

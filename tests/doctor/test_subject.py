@@ -1,6 +1,7 @@
 """A dataset opened for the doctor: nothing is mended, and what readers leave out is there."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -104,6 +105,63 @@ def test_kitti_keeps_regions_apart_and_flat_boxes_with_their_lines(tmp_path):
     assert [each.place for each in subject.flat] == ["a.txt, line 2"]
     assert subject.regions.tolist() == [1]
     assert len(subject.classes) == 8
+
+
+def spoilt(folder, pattern, old, new):
+    """Replace text in the files of a pattern; return the folder."""
+    for path in folder.rglob(pattern):
+        path.write_text(path.read_text().replace(old, new))
+    return folder
+
+
+def unknown_csv(folder, **options):
+    csv(folder)
+    spoilt(folder, "rows.csv", "cat", "cow")
+    return CSVGenerator(folder / "rows.csv", folder / "classes.csv", **options)
+
+
+def unknown_pascal(folder, **options):
+    pascal(folder)
+    return PascalVocGenerator(spoilt(folder, "*.xml", "cat", "emu"), "val", **options)
+
+
+def unknown_kitti(folder, **options):
+    picture(folder / "train" / "images" / "a.png")
+    (folder / "train" / "labels").mkdir()
+    lines = [f"{name} 0 0 0 1 2 30 40 1 1 1 1 1 1 1" for name in ("cow", "Car", "cow")]
+    (folder / "train" / "labels" / "a.txt").write_text("\n".join(lines))
+    return KittiGenerator(folder, **options)
+
+
+def unknown_yolo(folder, **options):
+    picture(folder / "images" / "a.png")
+    (folder / "labels").mkdir()
+    (folder / "labels" / "a.txt").write_text("7 0.5 0.5 0.2 0.2\n0 0.5 0.5 0.2 0.2")
+    (folder / "data.yaml").write_text("val: images\nnames: [cat, dog]\n")
+    return YoloGenerator(folder, "val", **options)
+
+
+UNKNOWN = {  # a dataset with names of no class, what the doctor is told, how training refuses
+    "csv": (unknown_csv, {"cow": [5, "line 1"]}, "line 1: unknown class name: 'cow'"),
+    "pascal, VOC's classes": (
+        unknown_pascal,
+        {"emu": [5, "a.xml, object #0"]},
+        "class name 'emu' not found in classes: aeroplane",
+    ),
+    "kitti": (unknown_kitti, {"cow": [2, "a.txt, line 1"]}, "line 1: unknown type 'cow'"),
+    "yolo": (unknown_yolo, {"7": [1, "a.txt, line 1"]}, "'7' is not the number of a class"),
+}
+
+
+@pytest.mark.parametrize(("make", "found", "message"), UNKNOWN.values(), ids=UNKNOWN)
+def test_unknown_classes_are_counted_for_the_doctor_and_refused_in_training(
+    make, found, message, tmp_path
+):
+    subject = read_subject(make(tmp_path / "doctor", **AS_FOUND))
+    assert subject.unknown == found
+    assert check_pictures(subject)
+    with pytest.raises(AnnotationError, match=re.escape(message)):
+        make(tmp_path / "training")
 
 
 def yolo(folder, **options):

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 
 from keras_retinanet.preprocessing import csv_reader, csv_text
 from keras_retinanet.preprocessing.csv_plain import class_table, plain_rows
-from keras_retinanet.preprocessing.samples import AnnotationError, AnnotationWarning, Samples
+from keras_retinanet.preprocessing.samples import (
+    AnnotationError,
+    AnnotationWarning,
+    LeftOut,
+    Samples,
+)
 
 CLASSES = {"cat": 0, "dog": 3, "käfer": 7, "a long name of a class": 9}
 COLUMNS = range(6)
@@ -233,15 +238,17 @@ def test_notices_of_a_header_and_repeats_are_given(tmp_path):
     ]
 
 
-def test_flat_boxes_and_repeats_are_handed_out_to_who_asks(tmp_path):
+def test_flat_boxes_repeats_and_unknown_names_are_handed_out_to_who_asks(tmp_path):
     rows = [f"{place // 3}.jpg,1,2,{3 + place},4,cat" for place in range(3_000)]
     rows[2_000] = "666.jpg,1,2,1,4,dog"
     rows[2_500] = rows[2_499]
+    rows[2_800] = "933.jpg,1,2,9,4,cow"
+    left_out = LeftOut()
     (tmp_path / "rows.csv").write_text("\n".join(rows))
-    left_out = []
     samples = csv_reader.read_samples(tmp_path / "rows.csv", CLASSES, left_out)
-    assert len(samples.labels) == 2_998
-    flat, repeated = left_out
-    assert flat == (666, (1, 2, 1, 4), 3, "line 2001")
+    assert len(samples.labels) == 2_997
+    assert left_out.flat == [(666, (1, 2, 1, 4), 3, "line 2001")]
+    assert left_out.unknown.found == {"cow": [1, "line 2801"]}
+    repeated = left_out.repeated
     assert repeated.pictures.tolist() == [833]
     assert repeated.boxes.tolist() == [[1, 2, 2502, 4]]
