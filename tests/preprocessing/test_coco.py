@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_retinanet.preprocessing import coco_file
 from keras_retinanet.preprocessing.annotation_files import check_name
 from keras_retinanet.preprocessing.coco import CocoGenerator
 from keras_retinanet.preprocessing.samples import AnnotationError, AnnotationWarning
@@ -151,6 +152,42 @@ def test_a_file_without_annotations_is_a_dataset_of_background(coco_tree):
     generator = CocoGenerator(coco_tree([]), "val", seed=0, no_resize=True)
     assert generator.load_annotations(0)["bboxes"].shape == (0, 4)
     assert (generator.raw_batch(0)[1]["labels"] == -1).all()
+
+
+DAMAGED = {  # end of a file, what is said of it where it is large
+    "cut": (
+        b'"annotations": [{"id": 1, "bb',
+        "line 2: not JSON: .* is cut off here, at column 30",
+    ),
+    "cut in a number": (b'"annotations": [1', "the file is cut off here, at column 18"),
+    "zeros": (b'"annotations": [\0\0\0]}', "invalid character, at column 17"),
+    "no comma": (b'"annotations": [1 2]}', "expected ',' or ']', at column 19"),
+    "rest of another file": (b'"annotations": []}]}', "trailing characters, at column"),
+    "NaN, which json knows": (
+        b'"annotations": [{"image_id": 9, "category_id": 3, "bbox": [NaN, 1, 2, 3]}]}',
+        r"annotations\[0\] \(id 'None'\): bbox '\[nan, 1, 2, 3\]' has a number that is not",
+    ),
+    "half a pair": (
+        b'"annotations": [{"x": "\\ud800"}]}',
+        r"annotations\[0\] .* has no 'image_id'",
+    ),
+    "encoding": (b'"annotations": ["\xff"]}', "byte 0xff at .* is not utf-8"),
+}
+
+
+@pytest.mark.parametrize(("end", "message"), DAMAGED.values(), ids=DAMAGED)
+def test_a_large_file_that_is_damaged_is_refused_without_reading_it_slowly(
+    coco_tree, monkeypatch, end, message
+):
+    monkeypatch.setattr(coco_file, "LARGE", 0)
+    start = json.dumps({"images": IMAGES, "categories": CATEGORIES})[:-1].encode()
+    if "annotations" not in message and "utf" not in message:
+        monkeypatch.setattr(coco_file, "read_json", None)
+    root = coco_tree()
+    (root / "annotations" / "instances_val.json").write_bytes(start + b",\n" + end)
+    with pytest.raises(AnnotationError, match=message) as caught:
+        CocoGenerator(root, "val")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
