@@ -74,6 +74,17 @@ def test_every_planted_fault_is_found_in_one_run(planted, capsys):
     assert [path.name for path in folder.glob(".*")] == []  # nothing half written
 
 
+def test_where_no_picture_can_be_read_no_anchors_are_praised(planted, capsys):
+    folder, words = planted
+    (folder / "train.csv").write_text("gone.png,10,10,74,74,cat")
+    debug.main([*words, "--doctor", "--report", str(folder / "page.html")])
+    first = capsys.readouterr().out.splitlines()[0]
+    assert (
+        first == "1 picture, 1 box of 1 class; no box in a readable picture to measure anchors by"
+    )
+    assert "100.0%" not in (folder / "page.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("words", "name"),
     [
