@@ -1,5 +1,7 @@
 """The dataset sub-commands, shared by all commands; each is a row of `dataset_rows`."""
 
+import argparse
+
 from keras_retinanet.bin.dataset_rows import DATASETS, parse_names
 
 
@@ -14,18 +16,24 @@ def add_datasets(parser, command, make_parser):
     subparsers = parser.add_subparsers(
         dest="dataset_type", required=True, metavar="DATASET", parser_class=make_parser
     )
+    _add_ignored(parser)
     made = []
     for name, dataset in DATASETS.items():
         made.append(subparsers.add_parser(name, help=dataset.summary))
         dataset.add_arguments(made[-1], command)
-        made[-1].add_argument(
-            "--ignore-class",
-            type=parse_names,
-            action="extend",
-            metavar="NAMES",
-            help="class whose boxes are regions to ignore; several with commas between",
-        )
+        _add_ignored(made[-1], default=argparse.SUPPRESS)  # it would undo what stands before
     return made
+
+
+def _add_ignored(parser, **default):
+    parser.add_argument(
+        "--ignore-class",
+        type=parse_names,
+        action="extend",
+        metavar="NAMES",
+        help="class whose boxes are regions to ignore; several with commas between",
+        **default,
+    )
 
 
 def make_generator(args, purpose, **options):
