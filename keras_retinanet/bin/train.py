@@ -171,8 +171,10 @@ def describe(args, start, train, validation, steps):
     """Report what is about to happen."""
     measured = f", {validation.size()} to measure on" if validation is not None else ""
     kind = f"tiles of {train.dataset.size()} pictures" if args.tile else "pictures"
+    empty = (train.dataset if args.tile else train).without_objects()
+    background = f" ({empty} without objects, as background)" if empty else ""
     report(
-        f"{train.size()} {kind}, {train.num_classes()} classes{measured}; "
+        f"{train.size()} {kind}{background}, {train.num_classes()} classes{measured}; "
         f"{args.backbone}, {start.network.count_params():,} parameters; "
         f"{steps} steps of {args.batch_size} an epoch"
     )

@@ -170,6 +170,10 @@ class TableGenerator(Generator):
         """Return the number of pictures."""
         return len(self.samples.paths)
 
+    def without_objects(self):
+        """Return how many pictures have no object; they train as background."""
+        return int(np.count_nonzero(np.diff(self.samples.starts) == 0))
+
     def num_classes(self):
         """Return the largest label + 1."""
         return max(self.labels) + 1

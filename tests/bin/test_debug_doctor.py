@@ -1,6 +1,7 @@
 """retinanet-debug --doctor and --fit-anchors, and the doctor's glance before a training."""
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from keras_retinanet.bin import (
     train_options,
 )
 from keras_retinanet.models.loading import load_model
+from keras_retinanet.preprocessing.csv_generator import CSVGenerator
 from keras_retinanet.utils.config import parse_grid, read_config_file
 from keras_retinanet.utils.profile import Profile
 
@@ -72,6 +74,18 @@ def test_every_planted_fault_is_found_in_one_run(planted, capsys):
     text = page.read_text(encoding="utf-8")
     assert all(part in text for part in ("missing.png", "150,20,214,84", "data:image/jpeg", "dog"))
     assert [path.name for path in folder.glob(".*")] == []  # nothing half written
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [("train", "6 pictures, "), ("val", "4 pictures (1 without objects, as background), ")],
+)
+def test_pictures_without_objects_are_counted_when_a_training_starts(drawn, capsys, file, said):
+    dataset = CSVGenerator(drawn / f"{file}.csv", drawn / "classes.csv")
+    start = SimpleNamespace(network=SimpleNamespace(count_params=lambda: 7))
+    args = SimpleNamespace(tile=None, backbone="b", batch_size=2, folder=None)
+    train.describe(args, start, dataset, None, steps=3)
+    assert capsys.readouterr().out.startswith(said)
 
 
 def test_where_no_picture_can_be_read_no_anchors_are_praised(planted, capsys):
