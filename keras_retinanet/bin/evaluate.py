@@ -112,6 +112,7 @@ def create_generator(args, profile):
     options = {
         "preprocess_image": partial(preprocess_image, mode=profile.preprocessing),
         "resize_rule": profile.resize_rule,
+        "channels": profile.picture_channels,
         **generator_options(args, smaller, larger),
     }
     args = Namespace(**vars(args))
