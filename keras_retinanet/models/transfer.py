@@ -16,6 +16,7 @@ from keras_retinanet.models.snapshot import profile_of
 from keras_retinanet.models.weight_files import WeightsError
 from keras_retinanet.utils.class_names import known_classes
 from keras_retinanet.utils.nearest_anchors import cell_shapes, nearest_anchors
+from keras_retinanet.utils.normalisation import preprocessing_of
 
 SHOWN = 12  # names in a line of the report
 
@@ -101,13 +102,13 @@ def transfer_backbone(model, network, preprocessing, path):
     Args:
         model: what `Backbone.build` gave, for other channels.
         network: a network on the same backbone.
-        preprocessing: of `model`.
+        preprocessing: of `model`, `Preprocessing` or the name of one.
         path: of the weights, for messages.
 
     Returns:
         TransferReport, whose lists of classes are empty.
     """
-    stored, channels = _backbone_fitted(model, network, preprocessing)
+    stored, channels = _backbone_fitted(model, network, preprocessing_of(preprocessing))
     return TransferReport(_set(stored, network, path), channels=channels)
 
 
