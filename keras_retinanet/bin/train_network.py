@@ -140,6 +140,9 @@ def open_snapshot(args, report):
 def settle_pictures(args, profile):
     """Fill in what the options leave open from `profile`: tiles, resize, channels, backbone."""
     settle_tiles(args, profile)
+    sides = args.image_min_side or args.image_max_side
+    if profile.tile is None and not (profile.resize or sides):
+        args.no_resize = True
     args.image_min_side = args.image_min_side or min(
         profile.image_min_side, args.image_max_side or profile.image_min_side
     )

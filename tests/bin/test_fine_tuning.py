@@ -298,3 +298,14 @@ def test_the_backbones_own_weights_are_inflated(tmp_path, channels):
     np.testing.assert_allclose(kernel, expected, rtol=1e-5)
     assert not network.get_layer("conv1_bn").trainable
     assert any(f"of 3 channels, is inflated to {channels}" in line for line in lines)
+
+
+def test_a_model_of_pictures_as_they_are_brings_that_along():
+    from dataclasses import replace
+
+    _, args, _ = planned("--no-weights", "--backbone", "mobilenet128_0.25")
+    train_network.settle_pictures(args, replace(ODD, resize=False))
+    assert args.no_resize
+    _, args, _ = planned("--no-weights", "--backbone", "mobilenet128_0.25", *SIDES)
+    train_network.settle_pictures(args, replace(ODD, resize=False))
+    assert not args.no_resize
