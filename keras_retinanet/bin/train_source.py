@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from keras_retinanet.bin.train_options import NEW_NETWORK
 
@@ -52,7 +53,9 @@ def open_source(args, report):
         return None
     try:
         network = network_of(_load(args))
-    except WeightsError as error:  # of `.h5` files that are no whole RetinaNet
+    except WeightsError as error:
+        if not _is_hdf5(args.weights):
+            raise
         reason = str(error).removeprefix(f"{args.weights}: ")
         report(f"{args.weights}: its layers go by name, since it is no whole model ({reason})")
         return None
@@ -70,6 +73,14 @@ def _says_nothing_of_itself(path):
     from keras_retinanet.models.snapshot import read_facts
 
     return str(path).endswith(".keras") and "profile" not in read_facts(path)
+
+
+def _is_hdf5(path):
+    """Return whether `path` is a `.h5` file, which may hold layers of Keras 2 and no RetinaNet."""
+    from keras_retinanet.models.loading import HDF5_MAGIC
+
+    with Path(path).open("rb") as stream:
+        return stream.read(len(HDF5_MAGIC)) == HDF5_MAGIC
 
 
 def _load(args):

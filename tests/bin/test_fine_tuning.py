@@ -1,6 +1,7 @@
 """retinanet-train --weights: what a new network takes over from a model, and what it says."""
 
 import json
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -18,6 +19,7 @@ from keras_retinanet.bin import (
 from keras_retinanet.models import load_model
 from keras_retinanet.models.snapshot import attach_profile, profile_of, read_facts, save_snapshot
 from keras_retinanet.utils.anchors import AnchorParameters
+from keras_retinanet.utils.families import FAMILIES
 from keras_retinanet.utils.image import preprocess_image
 from keras_retinanet.utils.profile import Profile
 from tests.backends import array
@@ -106,6 +108,27 @@ def test_a_plain_keras_model_goes_by_layer_name(trained, tmp_path):
     plan, args, lines = planned("--weights", tmp_path / "plain.keras")
     assert (plan.source, args.backbone) == (None, "resnet50")
     assert "a model without a profile, so its layers go by name" in lines[0]
+
+
+# between them they flip every switch of the network
+@pytest.mark.parametrize("family", ["torchvision", "torchvision_v2", "mmdetection_caffe", "odtk"])
+def test_a_network_of_any_family_computes_what_its_source_did(family, tmp_path):
+    """Same classes, so everything is kept; every switch that were lost would change the outputs."""
+    small = {"pyramid_features": 16, "head_features": 16, "head_layers": 1, "head_norm_groups": 4}
+    profile = replace(FAMILIES[family], **small)
+    source = models.backbone("resnet50").retinanet(2, profile=profile)
+    rng = np.random.default_rng(0)
+    for weight in source.weights:
+        if "moving" in weight.path or "beta" in weight.path or "bias" in weight.path:
+            weight.assign(rng.uniform(0.5, 1.5, weight.shape))
+    attach_profile(source, replace(profile_of(source), classes=("disc", "square")))
+    save_snapshot(source, tmp_path / "source.keras")
+    plan, args, lines = planned("--weights", tmp_path / "source.keras")
+    network = built(plan, args, lines)
+    assert replace(profile_of(network), classes=()) == replace(profile_of(source), classes=())
+    image = rng.normal(size=(1, 70, 93, 3)).astype(np.float32)
+    for found, expected in zip(network(image), source(image), strict=True):
+        np.testing.assert_allclose(array(found), array(expected), rtol=1e-5, atol=1e-6)
 
 
 ODD = Profile(
@@ -265,8 +288,6 @@ def test_a_saved_model_takes_the_pictures_as_they_are(tmp_path):
         *("--no-weights", "--backbone", "mobilenet128_0.25", "--channels", 5, *SIDES)
     )
     network = built(plan, args, lines)
-    from dataclasses import replace
-
     profile = profile_of(network)
     preprocessing = replace(profile.preprocessing, bits=16)
     attach_profile(network, replace(profile, preprocessing=preprocessing))
@@ -301,8 +322,6 @@ def test_the_backbones_own_weights_are_inflated(tmp_path, channels):
 
 
 def test_a_model_of_pictures_as_they_are_brings_that_along():
-    from dataclasses import replace
-
     _, args, _ = planned("--no-weights", "--backbone", "mobilenet128_0.25")
     train_network.settle_pictures(args, replace(ODD, resize=False))
     assert args.no_resize
