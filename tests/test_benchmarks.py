@@ -138,6 +138,24 @@ def test_our_coco_numbers_are_those_of_pycocotools(module):
     assert 0 < float(ap["mAP"]) <= 1
 
 
+def test_the_halves_of_fine_tuning_share_no_picture_and_the_first_knows_less(module, tmp_path):
+    tuning = module("finetuning")
+    rows = ["filename,width,height,class,xmin,ymin,xmax,ymax"]
+    rows += [f"{n}.jpg,90,80,{kind},1,2,3,4" for n in range(5) for kind in ("RBC", "Platelets")]
+    (tmp_path / "boxes.csv").write_text("\n".join(rows))
+    dataset = tuning.Dataset("boxes.csv", "boxes.csv", "there", ("RBC",), ("Platelets",))
+    counts = tuning.write_parts(tmp_path, tmp_path, dataset, most=2)
+    assert counts == {"first": 2, "second": 2, "val": 2}
+    first, second = (
+        (tmp_path / f"{part}.csv").read_text().splitlines() for part in ("first", "second")
+    )
+    there = tmp_path / "there"
+    assert first == [f"{there / name},1,2,3,4,RBC" for name in ("0.jpg", "2.jpg")]
+    assert [line.rpartition(",")[2] for line in second] == ["RBC", "Platelets"] * 2
+    assert {line.split(",")[0] for line in second} == {f"{there / n}" for n in ("1.jpg", "3.jpg")}
+    assert (tmp_path / "second_classes.csv").read_text() == "RBC,0\nPlatelets,1\n"
+
+
 def test_a_script_prints_a_table_and_names_missing_peers():
     command = [sys.executable, FOLDER / "postprocess.py", "--tiny", "--peers", "torchvision"]
     command += ["--python", f"torchvision={sys.executable}", "--above", "5"]

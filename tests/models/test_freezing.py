@@ -1,5 +1,8 @@
 """Stages of a backbone that keep their weights, and what batch norm does."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -156,3 +159,33 @@ def test_batch_norm_that_was_frozen_trains_again_when_asked_to():
     set_batch_norm(network, "train")
     frozen = {layer.name for layer in backbone_layers(network) if not layer.trainable}
     assert {"c1", "n1"} <= frozen and not {"c2", "n2", "n5"} & frozen
+
+
+ON_TWO_REPLICAS = """
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import keras
+from keras_retinanet.models.freezing import set_batch_norm
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+for policy in ("train", "sync"):
+    with strategy.scope():
+        inputs = keras.Input((None, None, 1))
+        model = keras.Model(inputs, keras.layers.BatchNormalization(momentum=0.0)(inputs))
+    set_batch_norm(model, policy)
+    values = iter([tf.zeros((1, 2, 2, 1)), tf.fill((1, 2, 2, 1), 2.0)])
+    parts = strategy.experimental_distribute_values_from_function(lambda context: next(values))
+    step = tf.function(lambda x: strategy.run(lambda part: model(part, training=True), (x,)))
+    found = [float(part[0, 0, 0, 0]) for part in step(parts).values]
+    print(policy, *[round(value, 2) for value in found])
+"""
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="replicas are TensorFlow's")
+def test_sync_takes_the_statistics_of_all_replicas():
+    """One replica sees 0, the other 2: together mean 1 and variance 1, apart nothing varies."""
+    done = subprocess.run(
+        [sys.executable, "-c", ON_TWO_REPLICAS], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-2:] == ["train 0.0 0.0", "sync -1.0 1.0"]
