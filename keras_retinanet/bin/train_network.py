@@ -54,20 +54,13 @@ def new_network(args, plan, classes, report):
         report: gets lines of text.
     """
     from keras_retinanet.models import backbone
-    from keras_retinanet.utils import config as configuration
 
     chosen = backbone(plan.profile.backbone)
     file = args.backbone_weights
     if not file and not args.weights and args.imagenet_weights:
         file = chosen.download_imagenet()
     inflated = file and plan.profile.preprocessing.channels != COLOURS
-    with configuration.named(args.config):
-        network = chosen.retinanet(
-            len(classes),
-            backbone_weights=None if inflated else file,
-            prior_probability=args.prior_probability,
-            profile=plan.profile,
-        )
+    network = _build(args, plan.profile, len(classes), None if inflated else file)
     _with_dataset(network, args, classes)
     if inflated:
         _inflate_backbone(network, chosen, file, report)
@@ -79,6 +72,20 @@ def new_network(args, plan, classes, report):
     args.freeze_backbone = args.freeze_backbone or 0
     _settle_trainable(network, args, report)
     return Start(network, pretrained=pretrained)
+
+
+def _build(args, profile, num_classes, backbone_weights):
+    """Return a new network; what is wrong with levels or anchors is said of --config."""
+    from keras_retinanet.models import backbone
+    from keras_retinanet.utils import config as configuration
+
+    with configuration.named(args.config):
+        return backbone(profile.backbone).retinanet(
+            num_classes,
+            backbone_weights=backbone_weights,
+            prior_probability=args.prior_probability,
+            profile=profile,
+        )
 
 
 def _start_from(path, source, network):
