@@ -100,14 +100,15 @@ def _inflate_backbone(network, chosen, file, report):
     """Give `network`, of other than three channels, the weights of its backbone for three."""
     import keras
 
-    from keras_retinanet.models.by_name import load_backbone_file
+    from keras_retinanet.models.backbone_files import load_backbone_file
     from keras_retinanet.models.snapshot import profile_of
     from keras_retinanet.models.transfer import transfer_backbone
 
     options = profile_of(network).backbone_options
     model, _ = chosen.build(keras.Input((None, None, COLOURS)), **options)
     load_backbone_file(model, file, chosen.backbone)
-    for line in transfer_backbone(model, network, chosen.family.preprocessing, file).lines():
+    order = chosen.training(file).order
+    for line in transfer_backbone(model, network, order, file).lines():
         report(f"{file}: {line}")
 
 

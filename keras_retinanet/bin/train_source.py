@@ -123,8 +123,12 @@ def new_profile(args, source=None):
     from keras_retinanet.utils.profile import Profile
 
     if source is None:
-        preprocessing = backbone(args.backbone).family.preprocessing
-        base = Profile(backbone=args.backbone, preprocessing=preprocessing)
+        training = backbone(args.backbone).training(args.backbone_weights)
+        base = Profile(
+            backbone=args.backbone,
+            preprocessing=training.preprocessing,
+            backbone_options=training.options,
+        )
     else:
         base = profile_of(source)
     given = {} if args.backbone is None else {"backbone": args.backbone}

@@ -16,7 +16,6 @@ from keras_retinanet.models.snapshot import profile_of
 from keras_retinanet.models.weight_files import WeightsError
 from keras_retinanet.utils.class_names import known_classes
 from keras_retinanet.utils.nearest_anchors import cell_shapes, nearest_anchors
-from keras_retinanet.utils.normalisation import preprocessing_of
 
 SHOWN = 12  # names in a line of the report
 
@@ -77,7 +76,7 @@ def transfer(source, network, path="the source"):
     old, new = profile_of(source), profile_of(network)
     rows = known_classes(new.classes, old.classes)
     nearest = nearest_anchors(old.anchors, new.anchors)
-    stored, channels = _backbone_fitted(source, network, old.preprocessing)
+    stored, channels = _backbone_fitted(source, network, old.preprocessing.order)
     stored = _heads_fitted(stored, network, (old.num_classes, rows, nearest))
     layers = _set(stored, network, path)
     report = TransferReport(layers, named=any(old.classes), channels=channels)
@@ -96,19 +95,19 @@ def transfer(source, network, path="the source"):
     return report
 
 
-def transfer_backbone(model, network, preprocessing, path):
+def transfer_backbone(model, network, order, path):
     """Give the backbone of `network` the weights of the bare backbone `model`.
 
     Args:
         model: what `Backbone.build` gave, for other channels.
         network: a network on the same backbone.
-        preprocessing: of `model`, `Preprocessing` or the name of one.
+        order: of the channels that `model` saw, "bgr" or "rgb".
         path: of the weights, for messages.
 
     Returns:
         TransferReport, whose lists of classes are empty.
     """
-    stored, channels = _backbone_fitted(model, network, preprocessing_of(preprocessing))
+    stored, channels = _backbone_fitted(model, network, order)
     return TransferReport(_set(stored, network, path), channels=channels)
 
 
@@ -122,7 +121,7 @@ def _set(stored, network, path):
     return report
 
 
-def _backbone_fitted(source, network, preprocessing):
+def _backbone_fitted(source, network, order):
     """Return {layer: {weight: array}} of `source`, its backbone made to fit that of `network`.
 
     Returns:
@@ -139,7 +138,7 @@ def _backbone_fitted(source, network, preprocessing):
     if channels[0] == channels[1]:
         return stored, ()
     # pictures of other than three channels are never turned round, so their first is blue
-    turned = -1 if preprocessing.order == "rgb" and channels[0] == 3 else 1
+    turned = -1 if order == "rgb" and channels[0] == 3 else 1
     for layer in backbone_layers(network):
         if _sees_the_picture(layer, stored, channels):
             name, kernel = next(iter(stored[layer.name].items()))
