@@ -47,6 +47,7 @@ EXCEPTIONS = {
     ("models.loading", "weights.fizyr"),
     ("models.loading", "weights.keras_hub_presets"),
     ("models.loading", "weights.readers"),
+    ("models.backbone_files", "weights.torch_backbones"),
     ("models.loading", "weights.tensor_files"),
 }
 

@@ -16,6 +16,7 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 OWN = {
     "network": ["ours", "ours, frozen"],
     "inference": ["ours, Runner frozen", "ours, predict_on_batch"],
+    "backbones": ["mobilenetv3_small_0.75", "resnet18"],
     "training_step": ["ours, float32", "ours, mixed_bfloat16"],
     "targets": ["ours, on the device", "ours, dense as in 1.0"],
     "postprocess": ["ours", "ours, 1.0's layers"],
@@ -66,7 +67,7 @@ def test_every_benchmark_of_the_folder_is_tried_here():
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="freezing is TensorFlow's")
-@pytest.mark.parametrize("name", ["network", "inference", "training_step"])
+@pytest.mark.parametrize("name", ["network", "inference", "training_step", "backbones"])
 def test_benchmarks_of_the_network_run(name, module):
     benchmark = module(name).BENCHMARK
     for contender in OWN[name]:
@@ -74,6 +75,9 @@ def test_benchmarks_of_the_network_run(name, module):
         if name == "training_step":
             assert np.isfinite(float(facts["loss"]))
         assert ("gflop" in facts) == (name != "inference")
+        if contender == "resnet18":
+            # torchvision's 11,689,512 less 513,000 of its classifier, and 9,600 statistics
+            assert facts["million parameters"] == 11.19
 
 
 def test_both_ways_to_assign_targets_find_the_same_objects(module):
@@ -132,6 +136,24 @@ def test_our_coco_numbers_are_those_of_pycocotools(module):
     ap, ours, theirs = (facts_of(benchmark, contender) for contender in OWN["coco_eval"])
     assert ours == theirs
     assert 0 < float(ap["mAP"]) <= 1
+
+
+def test_the_halves_of_fine_tuning_share_no_picture_and_the_first_knows_less(module, tmp_path):
+    tuning = module("finetuning")
+    rows = ["filename,width,height,class,xmin,ymin,xmax,ymax"]
+    rows += [f"{n}.jpg,90,80,{kind},1,2,3,4" for n in range(5) for kind in ("RBC", "Platelets")]
+    (tmp_path / "boxes.csv").write_text("\n".join(rows))
+    dataset = tuning.Dataset("boxes.csv", "boxes.csv", "there", ("RBC",), ("Platelets",))
+    counts = tuning.write_parts(tmp_path, tmp_path, dataset, most=2)
+    assert counts == {"first": 2, "second": 2, "val": 2}
+    first, second = (
+        (tmp_path / f"{part}.csv").read_text().splitlines() for part in ("first", "second")
+    )
+    there = tmp_path / "there"
+    assert first == [f"{there / name},1,2,3,4,RBC" for name in ("0.jpg", "2.jpg")]
+    assert [line.rpartition(",")[2] for line in second] == ["RBC", "Platelets"] * 2
+    assert {line.split(",")[0] for line in second} == {f"{there / n}" for n in ("1.jpg", "3.jpg")}
+    assert (tmp_path / "second_classes.csv").read_text() == "RBC,0\nPlatelets,1\n"
 
 
 def test_a_script_prints_a_table_and_names_missing_peers():
@@ -224,3 +246,27 @@ def test_a_contender_that_fails_is_left_out(tmp_path):
     assert "| one | good |" in done.stdout and "case 1 |" in done.stdout
     assert "- bad was left out: ZeroDivisionError: division by zero" in done.stdout
     assert "- absent was left out: No module named 'no_such_package'" in done.stdout
+
+
+def test_large_pictures_count_each_object_once(module):
+    from tests.evaluation.fakes import detections, truths
+
+    tiles = module("tiles")
+    true = truths((0, 0, 0, 100, 100), (1, 200, 0, 300, 100))
+    found = detections(
+        (0, 0.9, 0, 0, 100, 98),  # the first
+        (0, 0.8, 0, 0, 100, 90),  # again
+        (0, 0.7, 10, 10, 30, 30),  # a piece of it
+        (1, 0.6, 10, 10, 30, 30),  # a piece of the other class
+        (1, 0.5, 200, 0, 300, 100),  # does not score above 0.5
+    )
+    assert tiles.count(true, found) == tiles.Counts(found=1, again=2, wrong=1)
+    assert tiles.count(truths(), detections()) == tiles.Counts()
+
+
+def test_shapes_lie_where_a_large_picture_says(module):
+    image, rows = module("tiles").draw_large(np.random.default_rng(2), (300, 400), 5)
+    assert image.shape == (300, 400, 3) and image.dtype == np.uint8 and len(rows) == 5
+    for x1, y1, x2, y2, name in rows:
+        assert 0 <= x1 < x2 <= 400 and 0 <= y1 < y2 <= 300
+        assert name in ("circle", "square", "triangle")

@@ -1,7 +1,6 @@
 """Every public name of keras-retinanet 1.0 stands where it stood, and takes what it took.
 
-Left out are the names that the project dropped: `utils.tf_version`, and the `senet` and `effnet`
-modules, which come with their weights.
+Left out is what the project dropped: `utils.tf_version`.
 """
 
 import inspect
@@ -101,6 +100,23 @@ NAMES = {
         "resnet50_retinanet": "num_classes inputs",
         "resnet101_retinanet": "num_classes inputs",
         "resnet152_retinanet": "num_classes inputs",
+    },
+    "models.senet": {
+        "SeBackbone": "backbone",
+        "senet_retinanet": "num_classes backbone inputs modifier",
+        "seresnet18_retinanet": "num_classes inputs",
+        "seresnet34_retinanet": "num_classes inputs",
+        "seresnet50_retinanet": "num_classes inputs",
+        "seresnet101_retinanet": "num_classes inputs",
+        "seresnet152_retinanet": "num_classes inputs",
+        "seresnext50_retinanet": "num_classes inputs",
+        "seresnext101_retinanet": "num_classes inputs",
+        "senet154_retinanet": "num_classes inputs",
+    },
+    "models.effnet": {
+        "EfficientNetBackbone": "backbone",
+        "effnet_retinanet": "num_classes backbone inputs modifier",
+        **{f"EfficientNetB{number}_retinanet": "num_classes inputs" for number in range(8)},
     },
     "models.mobilenet": {
         "MobileNetBackbone": "backbone",

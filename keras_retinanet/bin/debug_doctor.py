@@ -3,7 +3,8 @@
 import argparse
 
 from keras_retinanet.bin.console import number
-from keras_retinanet.bin.datasets import DATASETS, make_generator
+from keras_retinanet.bin.dataset_rows import DATASETS
+from keras_retinanet.bin.datasets import make_generator
 from keras_retinanet.bin.output_files import check_new_file
 from keras_retinanet.bin.picture_options import generator_options
 

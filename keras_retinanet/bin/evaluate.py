@@ -114,6 +114,7 @@ def create_generator(args, profile):
     options = {
         "preprocess_image": partial(preprocess_image, mode=profile.preprocessing),
         "resize_rule": profile.resize_rule,
+        "channels": profile.picture_channels,
         **generator_options(args, smaller, larger),
     }
     args = Namespace(**vars(args))
@@ -199,7 +200,7 @@ def measure(args, runner, generator, threshold):
     detections, seconds = evaluation.detect_dataset(
         generator, runner, threshold, args.max_detections, args.save_path
     )
-    truths = evaluation.truths_of(generator)
+    truths = evaluation.truths_with_ignored(generator)
     labels = evaluation.labels_of(generator, truths)
     by_class = evaluation.average_precisions(truths, detections, labels, args.iou_threshold)
     return {

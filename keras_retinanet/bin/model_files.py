@@ -59,6 +59,7 @@ def load_network(path, backbone=None, config=None, family=None, report=print):
     from keras_retinanet.models import load_model
     from keras_retinanet.models.retinanet import network_of
     from keras_retinanet.models.snapshot import attach_profile, profile_of
+    from keras_retinanet.utils.config import over, read_config_file
 
     if backbone:
         find_backbone(backbone)
@@ -74,7 +75,8 @@ def load_network(path, backbone=None, config=None, family=None, report=print):
     if not config:
         return network
     _check_grid(config, grid, path, profile)
-    return attach_profile(network, replace(profile, anchors=grid["anchor_params"]))
+    anchors = over(profile.anchors, read_config_file(config))
+    return attach_profile(network, replace(profile, anchors=anchors))
 
 
 def read_grid(config):

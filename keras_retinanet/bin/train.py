@@ -6,7 +6,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from keras_retinanet.bin import train_network
+from keras_retinanet.bin import train_network, train_source
 from keras_retinanet.bin.console import import_keras, run
 from keras_retinanet.bin.datasets import class_names, make_generator, some_names
 from keras_retinanet.bin.output_files import check_new_folder
@@ -50,6 +50,7 @@ def create_generators(args, preprocess_image=None):
 
     common = {
         "batch_size": args.batch_size,
+        "channels": args.channels,
         "image_min_side": args.image_min_side,
         "image_max_side": args.image_max_side,
         "no_resize": args.no_resize,
@@ -126,20 +127,22 @@ def make_training_model(args, start, steps):
 
 def fit(args, model, start, generators, callbacks, steps):
     """Run `keras.Model.fit` on the raw view of the training generator; return its History."""
+    from keras_retinanet.models.snapshot import profile_of
     from keras_retinanet.preprocessing.feed import fit_input
     from keras_retinanet.preprocessing.loader import Loader
 
     train, validation = generators
-    options = {}
+    options, preprocessing = {}, profile_of(start.network).preprocessing
+    feed = partial(fit_input, channels=preprocessing.channels, dtype=f"uint{preprocessing.bits}")
     held = train if validation is None else validation.tiled or validation
     with (
         Loader(train, args.workers, args.max_queue_size, start.epoch * steps) as loader,
         Loader(held, 1, 2) as held_out,
     ):
         if args.compute_val_loss and validation is not None:
-            options = {"validation_data": fit_input(held_out), "validation_steps": len(held)}
+            options = {"validation_data": feed(held_out), "validation_steps": len(held)}
         history = model.fit(
-            fit_input(loader),
+            feed(loader),
             steps_per_epoch=steps,
             initial_epoch=start.epoch,
             epochs=args.epochs,
@@ -171,8 +174,10 @@ def describe(args, start, train, validation, steps):
     """Report what is about to happen."""
     measured = f", {validation.size()} to measure on" if validation is not None else ""
     kind = f"tiles of {train.dataset.size()} pictures" if args.tile else "pictures"
+    empty = (train.dataset if args.tile else train).without_objects()
+    background = f" ({empty} without objects, as background)" if empty else ""
     report(
-        f"{train.size()} {kind}, {train.num_classes()} classes{measured}; "
+        f"{train.size()} {kind}{background}, {train.num_classes()} classes{measured}; "
         f"{args.backbone}, {start.network.count_params():,} parameters; "
         f"{steps} steps of {args.batch_size} an epoch"
     )
@@ -180,13 +185,20 @@ def describe(args, start, train, validation, steps):
         report(f"writing to {args.folder}")
 
 
-def train_on(args, snapshot, train, validation):
-    """Train as `args` say; return the History."""
+def train_on(args, begin, train, validation):
+    """Train as `args` say; return the History.
+
+    Args:
+        args: of the command, settled.
+        begin: a `train_source.Plan`, or what `train_network.open_snapshot` gave.
+        train, validation: of `create_generators`.
+    """
     from keras_retinanet.models import convert_model
     from keras_retinanet.models.snapshot import profile_of
     from keras_retinanet.predict.runner import Runner
 
-    start = train_network.make_start(args, class_names(train), snapshot, report)
+    begin = train_source.with_bits(args, begin, train, validation)
+    start = train_network.make_start(args, class_names(train), begin, report)
     steps = args.steps or len(train)
     if start.epoch >= args.epochs:
         raise ValueError(
@@ -217,22 +229,20 @@ def main(args=None):
     if args.tensorboard_dir:
         check_new_folder(args.tensorboard_dir, "--tensorboard-dir")
     prepare(args)
-    from keras_retinanet.models import backbone
     from keras_retinanet.models.snapshot import profile_of
     from keras_retinanet.utils.image import preprocess_image
-    from keras_retinanet.utils.profile import Profile
 
-    snapshot = train_network.open_snapshot(args) if args.snapshot else None
-    if snapshot:
-        profile = profile_of(snapshot.network)
+    if args.snapshot:
+        begin = train_network.open_snapshot(args, report)
+        profile = profile_of(begin.network)
     else:
-        preprocessing = backbone(args.backbone).family.preprocessing  # an unknown name ends here
-        profile = Profile(backbone=args.backbone, preprocessing=preprocessing)
+        begin = train_source.make_plan(args, report)
+        profile = begin.profile
     train_network.settle_pictures(args, profile)
     train, validation = create_generators(
         args, partial(preprocess_image, mode=profile.preprocessing)
     )
-    return train_on(args, snapshot, train, validation)
+    return train_on(args, begin, train, validation)
 
 
 def console():

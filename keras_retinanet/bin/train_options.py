@@ -6,6 +6,7 @@ Defaults that differ from keras-retinanet 1.0 stand in docs/coming-from-1.0.md w
 import argparse
 import importlib.util
 import re
+import sys
 
 from keras_retinanet.bin.console import Parser, add_everywhere, number
 from keras_retinanet.bin.datasets import add_datasets, may_measure
@@ -19,6 +20,9 @@ from keras_retinanet.bin.tile_options import add_tiles, check_tiles
 
 PROG = "retinanet-train"
 DTYPES = ("float32", "mixed_bfloat16", "mixed_float16")
+# as in models.freezing, whose import would load Keras; a test holds them equal
+ALL_STAGES = 5
+BATCH_NORM = ("frozen", "train", "sync")
 LOSSES = ("focal", "cross-entropy", "balanced-cross-entropy", "focal-star", "ohem")
 RATE_AT_BATCH_8 = 1e-3
 # How a run trains unless the command line or the snapshot that it goes on from says so.
@@ -59,14 +63,25 @@ def _add_start(parser):
         const=True,
         help="start the backbone from ImageNet weights, fetched on first use (yes)",
     )
-    start.add_argument("--weights", help="start from a model file, by layer name")
+    start.add_argument("--weights", help="start from any model file; its classes keep their rows")
     start.add_argument("--backbone-weights", help="start the backbone alone from this file")
     start.add_argument("--no-weights", action="store_true", help="start from random weights")
 
 
 def _add_network(parser):
     parser.add_argument("--backbone", help="name, such as mobilenetv2_1.0 (resnet50)")
-    parser.add_argument("--freeze-backbone", action="store_true", help="train pyramid and heads")
+    parser.add_argument(
+        "--freeze-backbone",
+        type=number(int, low=0, high=ALL_STAGES),
+        metavar="STAGES",
+        help="keep the weights of the first stages: 1 is the stem; without a number all 5 (0)",
+    )
+    parser.add_argument(
+        "--batch-norm",
+        choices=BATCH_NORM,
+        help="keep its statistics and scales, train them, or over all replicas "
+        "(frozen with pretrained weights, else train)",
+    )
     parser.add_argument("--config", help=".ini file: anchors, pyramid levels, network sizes")
     whole = number(int, low=1)
     parser.add_argument("--pyramid-features", type=whole, help="channels of the pyramid (256)")
@@ -195,6 +210,8 @@ def _contradictions(args):
         yield f"{' and '.join(given)} exclude each other"
     if args.freeze_backbone and args.no_weights:
         yield "--freeze-backbone with --no-weights would keep the backbone's random weights"
+    if args.batch_norm == "frozen" and args.no_weights:
+        yield "--batch-norm frozen with --no-weights would keep statistics of nothing"
     if args.snapshot and args.prior_probability is not None:
         yield "--prior-probability starts a new network; leave it out with --snapshot"
     if args.no_resize and args.batch_size > 1 and args.group_method != "ratio":
@@ -206,11 +223,6 @@ def _contradictions(args):
         yield f"--initial-epoch {args.initial_epoch} leaves nothing of --epochs {args.epochs}"
     if args.run_name and not re.fullmatch(r"[\w][\w.+-]*", args.run_name):
         yield f"--run-name {args.run_name!r} must be a plain folder name"
-    if args.channels is not None:
-        yield (
-            f"--channels {args.channels}: networks take 8 bits of blue, green and red so far; "
-            "leave the option out, and pictures are converted"
-        )
     if args.mosaic_off is not None and args.augmentation != "mosaic":
         yield "--mosaic-off goes with --augmentation mosaic"
     if args.mosaic_off is not None and args.mosaic_off > args.epochs:
@@ -232,8 +244,8 @@ def _settle(args, defaults):
 def check_args(args):
     """Return `args` with what follows from them, or raise ValueError.
 
-    Adds `notices`: one line for each option that does nothing any more. With --snapshot, what
-    the snapshot decides stays None until it is read.
+    Adds `notices`: one line for each option that does nothing any more. With --snapshot or
+    --weights, what that file decides stays None until it is read.
     """
     for problem in _contradictions(args):
         raise ValueError(problem)
@@ -243,8 +255,10 @@ def check_args(args):
     settle_augmentation(args, "flips")
     args.lr_schedule = args.lr_schedule or ("plateau" if plateau else None)
     args.imagenet_weights = not args.no_weights
+    if not (args.snapshot or args.weights):
+        _settle(args, NEW_NETWORK)
     if not args.snapshot:
-        _settle(args, {**NEW_RUN, **NEW_NETWORK, "prior_probability": PRIOR})
+        _settle(args, {**NEW_RUN, "prior_probability": PRIOR})
     tenth = round(args.epochs * MOSAIC_OFF)
     args.mosaic_off = tenth if args.mosaic_off is None else args.mosaic_off
     args.reduce_lr_patience = 2 if args.reduce_lr_patience is None else args.reduce_lr_patience
@@ -253,10 +267,26 @@ def check_args(args):
     return args
 
 
+def _with_stages(words):
+    """Return the command line with a number behind every --freeze-backbone.
+
+    argparse would take the word after an option whose value may be left out, such as csv, for it.
+    """
+    option = "--freeze-backbone"
+    bare = [
+        word == option and not following.isdigit()
+        for word, following in zip(words, [*words[1:], ""], strict=True)
+    ]
+    return [
+        f"{option}={ALL_STAGES}" if alone else word for word, alone in zip(words, bare, strict=True)
+    ]
+
+
 def parse_args(args=None):
     """Return the checked options of the command line `args` (sys.argv[1:] by default)."""
     parser = make_parser()
-    parsed = parser.parse_args(args)
+    words = [str(word) for word in (sys.argv[1:] if args is None else args)]
+    parsed = parser.parse_args(_with_stages(words))
     try:
         return check_args(parsed)
     except ValueError as error:

@@ -2,10 +2,12 @@
 
 from keras_retinanet.bin.train_options import NEW_NETWORK, NEW_RUN
 
+TRAINABLE = ("batch_norm", "freeze_backbone")  # which weights of the network train
+
 
 def training_facts(args):
     """Return how this run trains, as JSON values to keep in its snapshots."""
-    return {name: getattr(args, name) for name in (*NEW_RUN, "lr")}
+    return {name: getattr(args, name) for name in (*NEW_RUN, "lr", *TRAINABLE)}
 
 
 def settle_training(args, facts):
@@ -28,6 +30,21 @@ def settle_training(args, facts):
     for name, default in {**NEW_RUN, "lr": None}.items():
         if getattr(args, name) is None:
             setattr(args, name, before.get(name, default))
+    _settle_trainable(args, facts)
+
+
+def _settle_trainable(args, facts):
+    """Fill in --batch-norm and --freeze-backbone; None where neither snapshot nor option tells."""
+    before = facts.get("training", {})
+    kept = {name: before.get(name) for name in TRAINABLE}
+    given = {name: getattr(args, name) for name in TRAINABLE if getattr(args, name) is not None}
+    args.same_trainable = given.items() <= kept.items()
+    usual = "frozen" if facts.get("pretrained", True) else "train"
+    if given:
+        kept = {name: value for name, value in kept.items() if value is not None}
+        kept = {"batch_norm": usual, "freeze_backbone": 0, **kept}
+    for name in TRAINABLE:
+        setattr(args, name, given.get(name, kept[name]))
 
 
 def check_network_options(args, profile):
@@ -38,7 +55,7 @@ def check_network_options(args, profile):
     if args.config:
         config = configuration.read_config_file(args.config)
         grid = configuration.parse_grid(config, args.config)
-        given["anchors"] = grid["anchor_params"]
+        given["anchors"] = configuration.over(profile.anchors, config)
         given["levels"] = grid["pyramid_levels"] and tuple(grid["pyramid_levels"])
     for name, value in given.items():
         if value is not None and value != getattr(profile, name):
@@ -51,6 +68,12 @@ def check_network_options(args, profile):
                 f"{option} cannot change the network of {args.snapshot}, which has "
                 f"{getattr(profile, name)}. Leave it out, or start a new network by --weights"
             )
+    channels = profile.preprocessing.channels
+    if args.channels not in (None, channels):
+        raise ValueError(
+            f"--channels {args.channels}: the network of {args.snapshot} takes {channels}. Leave "
+            "it out, or start a new network by --weights, which inflates the first convolution"
+        )
 
 
 def load_optimizer(optimizer, args, facts, report):
@@ -70,6 +93,6 @@ def load_optimizer(optimizer, args, facts, report):
         try:
             load_state(optimizer, state)
         except SnapshotError:
-            if not args.freeze_backbone:
+            if args.same_trainable:
                 raise
-            report("--freeze-backbone changes what trains, so the optimizer starts afresh")
+            report("other weights train than in the snapshot's run, so the optimizer starts afresh")

@@ -9,7 +9,7 @@ from keras_retinanet.evaluation import (
     detect_dataset,
     labels_of,
     mean_ap,
-    truths_of,
+    truths_with_ignored,
     weighted_mean_ap,
 )
 from keras_retinanet.evaluation.average_precision import class_lines
@@ -88,7 +88,7 @@ class Evaluate(keras.callbacks.Callback):
         detections, _ = detect_dataset(
             self.generator, self.model, self.score_threshold, self.max_detections, self.save_path
         )
-        truths = truths_of(self.generator)
+        truths = truths_with_ignored(self.generator)
         labels = labels_of(self.generator, truths)
         self.average_precisions = average_precisions(truths, detections, labels, self.iou_threshold)
         mean = weighted_mean_ap if self.weighted_average else mean_ap

@@ -25,15 +25,21 @@ def _empty(subject):
         "empty boxes",
         FAULT,
         len(places),
-        f"{counted(len(places), 'box has', 'boxes have')} no area: x2 is not right of x1, or y2 "
-        "not below y1",
-        "Draw them again or delete them; the CSV reader refuses them, other formats leave them out",
+        f"{counted(len(places), 'box has', 'boxes have')} no area: {_flat_sides(subject.form)}",
+        f"Draw them again or delete them; {subject.form.flat}",
         places,
         tuple(
             Example(f.picture, (f.box,), f"{subject.class_name(f.label)}: no area")
             for f in subject.flat[:SHOWN]
         ),
     )
+
+
+def _flat_sides(form):
+    if form.kind != "corners":
+        return "width or height is not above 0"
+    x1, y1, x2, y2 = form.fields
+    return f"{x2} is not right of {x1}, or {y2} not below {y1}"
 
 
 def _overhang(subject):
@@ -73,7 +79,7 @@ def _reaching_outside(subject):
         "boxes reaching outside",
         f"{counted(len(rows), 'box reaches', 'boxes reach')} more than {SLACK:g} pixel outside "
         f"the picture{worst}",
-        "Training clips them; many of them mean other coordinates than x1,y1,x2,y2 in pixels",
+        f"Training clips them; many of them mean other coordinates than {subject.form}",
     )
 
 

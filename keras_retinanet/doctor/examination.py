@@ -90,14 +90,16 @@ def summary(examination):
     """Return one line: how much there is, and what the anchors reach."""
     subject, coverage = examination.subject, examination.coverage
     present = len(np.unique(subject.samples.labels))
-    sides = coverage.resize
-    at = "own size" if sides.min_side is None else f"{sides.min_side} to {sides.max_side} pixels"
-    return (
+    amounts = (
         f"{counted(len(subject.names), 'picture', 'pictures')}, "
         f"{counted(len(subject.samples.labels), 'box', 'boxes')} of "
-        f"{counted(present, 'class', 'classes')}; {coverage.share():.1%} of the boxes have an "
-        f"anchor at {at}"
+        f"{counted(present, 'class', 'classes')}"
     )
+    sides = coverage.resize
+    if not len(coverage.trained):
+        return f"{amounts}; no box in a readable picture to measure anchors by"
+    at = "own size" if sides.min_side is None else f"{sides.min_side} to {sides.max_side} pixels"
+    return f"{amounts}; {coverage.share():.1%} of the boxes have an anchor at {at}"
 
 
 def lines(examination):

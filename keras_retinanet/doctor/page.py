@@ -36,14 +36,16 @@ def _numbers(examination):
     subject, coverage = examination.subject, examination.coverage
     faults = sum(finding.count for finding in examination.faults())
     empty = int((np.diff(subject.samples.starts) == 0).sum())
-    reached = coverage.share()
+    reached, mood = f"{coverage.share():.1%}", "good" if coverage.share() > 0.95 else "bad"
+    if not len(coverage.trained):
+        reached, mood = "none", ""  # nothing to measure by
     return tiles(
         [
             (f"{len(subject.names):,}", "pictures", ""),
             (f"{len(subject.samples.labels):,}", "boxes", ""),
             (f"{len(np.unique(subject.samples.labels)):,}", "classes with boxes", ""),
             (f"{empty:,}", "pictures without objects", ""),
-            (f"{reached:.1%}", "of the boxes have an anchor", "good" if reached > 0.95 else "bad"),
+            (reached, "of the boxes have an anchor", mood),
             (f"{faults:,}", "faults", "bad" if faults else "good"),
         ]
     )

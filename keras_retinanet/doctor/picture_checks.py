@@ -9,13 +9,16 @@ from keras_retinanet.doctor.same_pictures import (
     same_bytes,
     thumbnails,
 )
+from keras_retinanet.preprocessing.csv_text import shown
 
 SHOWN = 6  # examples of a finding
+MOST_NAMES = 20  # in a line
 
 
 def check_pictures(subject):
     """Return the Findings on single pictures and on classes."""
-    checks = (_unreadable, _mismatching, _without_objects, _classes_without_boxes)
+    checks = (_unreadable, _mismatching, _without_objects, _only_regions)
+    checks += (_unknown_classes, _classes_without_boxes)
     return [finding for check in checks if (finding := check(subject)) is not None]
 
 
@@ -69,17 +72,56 @@ def _boxes_of(subject, picture):
 
 
 def _without_objects(subject):
-    empty = np.flatnonzero(np.diff(subject.samples.starts) == 0)
+    return _empty_pictures(
+        subject,
+        subject.regions == 0,
+        "pictures without objects",
+        "no object",
+        "They train as pure background; make sure that they are",
+    )
+
+
+def _only_regions(subject):
+    return _empty_pictures(
+        subject,
+        subject.regions > 0,
+        "pictures with regions to ignore alone",
+        "no object, but regions to ignore",
+        "They train as background outside of the regions",
+    )
+
+
+def _empty_pictures(subject, chosen, kind, what, remedy):
+    """Return the Finding about the chosen [P] of the pictures without objects, None for none."""
+    empty = np.flatnonzero((np.diff(subject.samples.starts) == 0) & chosen)
     if not len(empty):
         return None
     return Finding(
-        "pictures without objects",
+        kind,
         NOTE,
         len(empty),
-        f"{counted(len(empty), 'picture has', 'pictures have')} no object",
-        "They train as pure background; make sure that they are",
+        f"{counted(len(empty), 'picture has', 'pictures have')} {what}",
+        remedy,
         tuple(subject.names[index] for index in empty),
         tuple(Example(int(i), (), subject.names[i]) for i in empty if i not in subject.broken)[:3],
+    )
+
+
+def _unknown_classes(subject):
+    if not subject.unknown:
+        return None
+    rows = sorted(subject.unknown.items(), key=lambda row: -row[1][0])
+    boxes = sum(count for _, (count, _) in rows)
+    names = [f"{shown(name)} ({count:,})" for name, (count, _) in rows]
+    more = ", …" if len(names) > MOST_NAMES else ""
+    return Finding(
+        "unknown classes",
+        FAULT,
+        boxes,
+        f"{counted(boxes, 'box has a name', 'boxes have names')} that no class has: "
+        f"{', '.join(names[:MOST_NAMES])}{more}",
+        "Training stops at them. Mend the names, or add them to the classes",
+        tuple(f"{shown(name)} in {place}" for name, (_, place) in rows),
     )
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from keras_retinanet.preprocessing.box_forms import BoxForm
 from keras_retinanet.preprocessing.samples import Samples
 from keras_retinanet.preprocessing.table import Table
 
@@ -26,7 +27,10 @@ class Subject:
         samples: boxes in pixels, equal ones once.
         repeated: the boxes that were left out since equal ones are in `samples`.
         flat: FlatBoxes, which have no area.
+        regions: [P] int64, how many regions to ignore each picture has.
         classes: {label: name}.
+        unknown: {name of no class: [boxes, place of the first]}, of boxes that are left out.
+        form: BoxForm, how the annotations write boxes.
         notices: what else the parser has to say.
     """
 
@@ -39,7 +43,10 @@ class Subject:
     samples: Samples
     repeated: Samples
     flat: tuple
+    regions: np.ndarray
     classes: dict
+    unknown: dict
+    form: BoxForm
     notices: tuple = ()
 
     @cached_property
@@ -73,7 +80,7 @@ def read_subject(generator):
     """Return the Subject of a TableGenerator: as its parser found it, where it still knows."""
     found, in_pixels = generator.found, generator.in_pixels
     if found is None:
-        found, in_pixels = Table(generator.samples, _none_of(generator.samples)), _as_they_are
+        found, in_pixels = Table(generator.samples, generator.ignored), _as_they_are
     paths = tuple(generator.image_path(index) for index in range(generator.size()))
     repeated = found.repeated if found.repeated is not None else _none_of(found.samples)
     return Subject(
@@ -86,11 +93,14 @@ def read_subject(generator):
         samples=in_pixels(found.samples),
         repeated=in_pixels(repeated),
         flat=_flat_objects(found, in_pixels),
+        regions=np.diff(found.ignored.starts),
         classes={
             label: generator.label_to_name(label)
             for label in range(generator.num_classes())
             if generator.has_label(label)
         },
+        unknown=found.unknown.found,
+        form=generator.box_form,
         notices=found.notices,
     )
 
@@ -127,7 +137,10 @@ def part_of(subject, most_boxes):
         flat=tuple(
             f._replace(picture=numbers[f.picture]) for f in subject.flat if f.picture in numbers
         ),
+        regions=subject.regions[kept],
         classes=subject.classes,
+        unknown=subject.unknown,
+        form=subject.form,
         notices=subject.notices,
     )
 

@@ -8,7 +8,7 @@ from keras_retinanet.evaluation.average_precision import (
 from keras_retinanet.evaluation.coco import coco_metrics
 from keras_retinanet.evaluation.coco_files import coco_metrics_of
 from keras_retinanet.evaluation.detect import Detections, detect_dataset
-from keras_retinanet.evaluation.truths import Truths, labels_of, truths_of
+from keras_retinanet.evaluation.truths import Truths, labels_of, truths_of, truths_with_ignored
 
 __all__ = [
     "Detections",
@@ -21,6 +21,7 @@ __all__ = [
     "labels_of",
     "mean_ap",
     "truths_of",
+    "truths_with_ignored",
     "weighted_mean_ap",
 ]
 
@@ -44,6 +45,6 @@ def evaluate(
     detections, seconds = detect_dataset(
         generator, model, score_threshold, max_detections, save_path
     )
-    truths = truths_of(generator)
+    truths = truths_with_ignored(generator)
     labels = labels_of(generator, truths)
     return average_precisions(truths, detections, labels, iou_threshold), seconds

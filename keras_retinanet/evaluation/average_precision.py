@@ -3,19 +3,23 @@
 Detections of a class go by score over all images. Each belongs to the box of its class and image
 that it overlaps most; it is true if that IoU reaches the threshold and no better detection has
 taken the box, else false: there is no second choice. AP is the area under the precision envelope.
+Beyond 1.0: a detection that takes no box and lies in a region to ignore of its class does not count
+at all, as in COCO's rule for crowds. Without such regions the numbers are 1.0's.
 Detections of equal score keep the order of the images (1.0 left it to an unstable sort).
 """
 
 import numpy as np
 
-from keras_retinanet.utils.boxes import overlaps
+from keras_retinanet.utils.boxes import covered_shares, overlaps
+
+IN_REGION = 0.5  # share of a detection's area inside a region to ignore, as for anchors in training
 
 
 def average_precisions(truths, detections, labels, iou_threshold=0.5):
     """Return the AP and the number of objects of each class.
 
     Args:
-        truths: a `Truths` for each image.
+        truths: a `Truths` for each image; its crowds are regions to ignore.
         detections: a `Detections` for each image.
         labels: the labels to report.
         iou_threshold: the IoU from which a detection counts.
@@ -23,8 +27,10 @@ def average_precisions(truths, detections, labels, iou_threshold=0.5):
     Returns:
         {label: (AP, objects)}, (0.0, 0) for a class without objects.
     """
-    found, hits = _matched(truths, detections, iou_threshold)
-    true_labels = np.concatenate([truth.labels for truth in truths] or [np.zeros(0, np.int64)])
+    regions = [truth.regions() for truth in truths]
+    objects = [truth.objects() for truth in truths]
+    found, hits = _matched(objects, regions, detections, iou_threshold)
+    true_labels = np.concatenate([truth.labels for truth in objects] or [np.zeros(0, np.int64)])
     values = {}
     for label in labels:
         instances = int(np.count_nonzero(true_labels == label))
@@ -56,22 +62,35 @@ def class_lines(average_precisions, label_to_name):
     ]
 
 
-def _matched(truths, detections, iou_threshold):
-    """Return the labels [D] of all detections, ascending, and whether each is true [D].
+def _matched(objects, regions, detections, iou_threshold):
+    """Return the labels [D] of the detections that count, ascending, and whether each is true [D].
 
     Within a label the order is that of the scores, highest first.
     """
     labels, scores, owners = [np.zeros(0, np.int64)], [np.zeros(0)], [np.zeros(0, np.int64)]
+    exempt = [np.zeros(0, bool)]
     first_box = 0  # boxes are numbered through the dataset
-    for truth, detection in zip(truths, detections, strict=True):
+    for truth, ignored, detection in zip(objects, regions, detections, strict=True):
         best = _best_boxes(truth, detection, iou_threshold)
         owners.append(np.where(best >= 0, best + first_box, -1))
+        exempt.append(_in_regions(ignored, detection))
         labels.append(detection.labels)
         scores.append(detection.scores)
         first_box += len(truth.boxes)
     labels = np.concatenate(labels)
     order = np.lexsort((-np.concatenate(scores), labels))
-    return labels[order], _first_claims(np.concatenate(owners)[order])
+    hits = _first_claims(np.concatenate(owners)[order])
+    counted = hits | ~np.concatenate(exempt)[order]
+    return labels[order][counted], hits[counted]
+
+
+def _in_regions(ignored, detection):
+    """Return whether each detection [D] lies in a region of its class."""
+    if not len(ignored.boxes) or not len(detection.boxes):
+        return np.zeros(len(detection.boxes), bool)
+    shares = covered_shares(detection.boxes, ignored.boxes)  # [D, I]
+    own = detection.labels[:, np.newaxis] == ignored.labels
+    return (own & (shares >= IN_REGION)).any(axis=1)
 
 
 def _best_boxes(truth, detection, iou_threshold):

@@ -175,9 +175,11 @@ def _made_folder(save_path):
 def _save_picture(path, raw_image, generator, index, found):
     from PIL import Image
 
+    from keras_retinanet.utils.image_channels import as_shown
     from keras_retinanet.utils.visualization import draw_annotations, draw_detections
 
-    image = np.array(raw_image, order="C")  # a writable copy, whatever the loader gave
+    shown = raw_image if getattr(generator, "channels", None) is None else as_shown(raw_image)
+    image = np.array(shown, order="C")  # a writable copy, whatever the loader gave
     names = generator.label_to_name
     draw_annotations(image, generator.load_annotations(index), label_to_name=names)
     draw_detections(

@@ -12,7 +12,8 @@ class Truths:
     Attributes:
         boxes: float64 [M, 4], (x1, y1, x2, y2) in pixels of the original image.
         labels: int64 [M].
-        crowd: bool [M] or None for no crowds; only the COCO numbers know crowds.
+        crowd: bool [M], which of them are regions to ignore instead, as COCO's crowds; None for
+            none.
         areas: float [M] in square pixels, or None for the areas of the boxes; only the COCO
             numbers use them, to sort objects into small, medium and large.
     """
@@ -21,6 +22,18 @@ class Truths:
     labels: np.ndarray
     crowd: np.ndarray | None = None
     areas: np.ndarray | None = None
+
+    def objects(self):
+        """Return the Truths without the regions to ignore."""
+        return self if self.crowd is None else self._rows(~self.crowd)
+
+    def regions(self):
+        """Return the Truths of the regions to ignore alone."""
+        return NO_TRUTHS if self.crowd is None else self._rows(self.crowd)
+
+    def _rows(self, rows):
+        areas = None if self.areas is None else self.areas[rows]
+        return Truths(self.boxes[rows], self.labels[rows], areas=areas)
 
 
 NO_TRUTHS = Truths(np.zeros((0, 4)), np.zeros(0, np.int64))

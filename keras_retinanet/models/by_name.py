@@ -3,7 +3,6 @@
 Everything is read and compared before the first array is set.
 """
 
-import warnings
 from dataclasses import dataclass, field
 
 import keras
@@ -11,9 +10,7 @@ import numpy as np
 
 from keras_retinanet.models.weight_files import (
     WeightsError,
-    is_keras3_weights,
     read_keras2_weights,
-    read_keras3_weights,
 )
 
 
@@ -168,38 +165,3 @@ def set_all(path, pairs):
             )
     for variable, array in pairs:
         variable.assign(array)
-
-
-def load_backbone_file(model, path, name):
-    """Load the weights of a backbone alone; layers that it does not have are left out.
-
-    Args:
-        model: what `Backbone.build` gave.
-        path: `.weights.h5` of Keras 3, or `.h5` of Keras 2 by layer name.
-        name: of the backbone, for messages.
-
-    Raises:
-        WeightsError: the file cannot be read, or does not have every weight of `model`.
-    """
-    keras3 = is_keras3_weights(path)
-    stored = read_keras3_weights(path) if keras3 else read_keras2_weights(path)
-    if stored is None:
-        _load_in_order(model, path, name)
-        return
-    report, pairs = match_by_name(model, stored)
-    if not pairs:
-        raise WeightsError(f"{path}: does not fit {name}: it is of another backbone.")
-    if report.left or report.skipped:
-        raise WeightsError(f"{path}: does not fit {name}: {report.faults()}")
-    set_all(path, pairs)
-
-
-def _load_in_order(model, path, name):
-    """Load a `.weights.h5` that tells no layers' names, as Keras does: by class and number."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Keras warns of each layer before it raises
-            model.load_weights(path)
-    except (ValueError, KeyError, OSError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise WeightsError(f"{path}: does not fit {name}: {reason}") from error

@@ -65,7 +65,8 @@ def check_space(path, model):
 def export_saved_model(detector, folder, profile=None):
     """Write `detector` as a SavedModel that TensorFlow alone can run, atomically.
 
-    Its signature `serving_default` takes `images`, uint8 RGB [B, H, W, 3], already resized, and
+    Its signature `serving_default` takes `images`, uint8 RGB [B, H, W, 3], already resized (for
+    pictures of N channels or 16 bits uint8 or uint16 [B, H, W, N], in the file's order), and
     returns boxes [B, D, 4] in their pixels, scores [B, D], labels int32 [B, D], padded with -1.
     `keras_retinanet.json` in the folder has the class names and the resize rule.
 
@@ -87,7 +88,7 @@ def export_saved_model(detector, folder, profile=None):
         )
     profile = profile or profile_of(detector)
     facts = facts_of(detector, profile) | {
-        "input": "images: uint8 RGB [batch, height, width, 3], resized as resize says",
+        "input": f"images: {_input_text(profile)}, resized as resize says",
         "resize": _resize_facts(profile),
         "outputs": "boxes: x1 y1 x2 y2 in pixels of the input; scores; labels; padded with -1",
     }
@@ -130,10 +131,18 @@ def check_saved_model_folder(folder):
         raise ValueError(f"{folder}: there is no folder {folder.parent}; make it first")
 
 
+def _input_text(profile):
+    """Return what a SavedModel takes, in words."""
+    channels, bits = profile.preprocessing.channels, profile.preprocessing.bits
+    order = "RGB " if channels == 3 else ""
+    return f"uint{bits} {order}[batch, height, width, {channels}]"
+
+
 def _write_saved_model(detector, folder, preprocessing):
     import tensorflow as tf
 
-    images = tf.TensorSpec((None, None, None, 3), tf.uint8, name="images")
+    shape = (None, None, None, preprocessing.channels)
+    images = tf.TensorSpec(shape, f"uint{preprocessing.bits}", name="images")
 
     def serve(images):
         found = detector(normalised(images, preprocessing, order="rgb"), training=False)

@@ -51,7 +51,7 @@ TORCH = ResNetStyle(conv1_padding=3, pool_padding=1, stride_in="3x3")
 TORCH_DEEP = replace(TORCH, conv1_padding=1)  # the first convolution is a 3x3
 
 
-def _conv(x, filters, size, name, stride=1, padding=None, groups=1):
+def conv(x, filters, size, name, stride=1, padding=None, groups=1):
     """Return a convolution without bias.
 
     Args:
@@ -71,11 +71,11 @@ def _conv(x, filters, size, name, stride=1, padding=None, groups=1):
     )
 
 
-def _norm(x, name, style):
+def norm(x, name, style):
     return keras.layers.BatchNormalization(epsilon=style.epsilon, momentum=MOMENTUM, name=name)(x)
 
 
-def _relu(x, name):
+def relu(x, name):
     return keras.layers.Activation("relu", name=name)(x)
 
 
@@ -83,16 +83,16 @@ def _relu(x, name):
 
 
 def _plain_stem(x, style):
-    x = _conv(x, 64, 7, "conv1", stride=2, padding=style.conv1_padding)
-    return _relu(_norm(x, "bn_conv1", style), "conv1_relu")
+    x = conv(x, 64, 7, "conv1", stride=2, padding=style.conv1_padding)
+    return relu(norm(x, "bn_conv1", style), "conv1_relu")
 
 
 def deep_stem(x, style):
     """Return three 3x3 in place of the 7x7 (ResNet-C of He et al. 2019)."""
     for index, filters in enumerate((32, 32, 64), start=1):
         first = {"stride": 2, "padding": style.conv1_padding} if index == 1 else {}
-        x = _conv(x, filters, 3, f"conv1_{index}", **first)
-        x = _relu(_norm(x, f"bn_conv1_{index}", style), f"conv1_{index}_relu")
+        x = conv(x, filters, 3, f"conv1_{index}", **first)
+        x = relu(norm(x, f"bn_conv1_{index}", style), f"conv1_{index}_relu")
     return x
 
 
@@ -100,8 +100,8 @@ def deep_stem(x, style):
 
 
 def _strided_shortcut(x, filters, block, stride, style):
-    x = _conv(x, filters, 1, f"res{block}_branch1", stride=stride)
-    return _norm(x, f"bn{block}_branch1", style)
+    x = conv(x, filters, 1, f"res{block}_branch1", stride=stride)
+    return norm(x, f"bn{block}_branch1", style)
 
 
 def _pooled_shortcut(x, filters, block, stride, style):
@@ -120,10 +120,10 @@ def _pooled_shortcut(x, filters, block, stride, style):
 
 def _basic(x, filters, block, stride, member, style):
     for branch, step in (("2a", stride), ("2b", 1)):
-        x = _conv(x, filters, 3, f"res{block}_branch{branch}", stride=step)
-        x = _norm(x, f"bn{block}_branch{branch}", style)
+        x = conv(x, filters, 3, f"res{block}_branch{branch}", stride=step)
+        x = norm(x, f"bn{block}_branch{branch}", style)
         if branch != "2b":
-            x = _relu(x, f"res{block}_branch{branch}_relu")
+            x = relu(x, f"res{block}_branch{branch}_relu")
     return x
 
 
@@ -137,10 +137,10 @@ def _bottleneck(x, filters, block, stride, member, style):
         ("2c", filters * EXPANSION, 1, 1),
     )
     for (branch, width, size, groups), step in zip(shapes, strides, strict=True):
-        x = _conv(x, width, size, f"res{block}_branch{branch}", stride=step, groups=groups)
-        x = _norm(x, f"bn{block}_branch{branch}", style)
+        x = conv(x, width, size, f"res{block}_branch{branch}", stride=step, groups=groups)
+        x = norm(x, f"bn{block}_branch{branch}", style)
         if branch != "2c":
-            x = _relu(x, f"res{block}_branch{branch}_relu")
+            x = relu(x, f"res{block}_branch{branch}_relu")
     return x
 
 
@@ -208,7 +208,7 @@ def _stage(x, stage, member, style):
         y = member.residual(x, filters, block, stride, member, style)
         if stride > 1 or x.shape[-1] != outputs:
             x = member.shortcut(x, outputs, block, stride, style)
-        x = _relu(keras.layers.Add(name=f"res{block}")([y, x]), f"res{block}_relu")
+        x = relu(keras.layers.Add(name=f"res{block}")([y, x]), f"res{block}_relu")
     return x
 
 
@@ -234,7 +234,7 @@ def build_resnet(inputs, name="resnet50", style=None, **switches):
         x = _stage(x, stage, member, style)
         outputs.append(x)
     # `inputs` may be a padded canvas; a model that begins there would be a copy of these layers
-    return keras.Model(keras.utils.get_source_inputs(inputs), outputs, name=name)
+    return keras.Model(keras.utils.get_source_inputs(inputs)[0], outputs, name=name)
 
 
 class ResNetBackbone(Backbone):

@@ -93,6 +93,7 @@ def is_keras3_weights(path):
 def _named_weights(file):
     found = {}
     for group in file["layers"].values():
+        found |= _named_weights(group) if "layers" in group else {}
         stored = group.get("vars", {})
         if len(stored):
             weights = {index: np.asarray(stored[index]) for index in sorted(stored, key=int)}
@@ -101,7 +102,7 @@ def _named_weights(file):
 
 
 def read_keras3_weights(path):
-    """Return {layer name: {index: array}} of a flat model's `.weights.h5`.
+    """Return {layer name: {index: array}} of a model's `.weights.h5`, nested models' too.
 
     None where the file does not tell names, as those of the first versions of Keras 3.
     """

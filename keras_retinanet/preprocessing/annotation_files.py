@@ -16,7 +16,7 @@ from keras_retinanet.preprocessing.csv_reader import MAX_COORDINATE
 from keras_retinanet.preprocessing.csv_text import shown
 from keras_retinanet.preprocessing.samples import AnnotationError
 
-_SEPARATORS = {"/", "\\"}
+_SEPARATOR = re.compile(r"[/\\]")
 
 
 def read_content(path):
@@ -117,15 +117,21 @@ def check_name(name, folder, place):
     """
     if not isinstance(name, str) or not name.strip() or min(name) < " ":  # a control character
         raise AnnotationError(f"{place}: {shown(str(name))} is not the name of a picture")
-    if folder is None or (name not in (".", "..") and not _SEPARATORS & set(name)):
-        return name
-    root = Path(os.path.normpath(Path(folder).absolute()))
-    if ".." in re.split(r"[/\\]", name) or not root < root / name:
+    if folder is not None and _leads_out(name, folder):
         raise AnnotationError(
             f"{place}: {shown(name)} leads out of the folder of the pictures, {folder}. Put the "
             "picture there and name it relative to that folder, or allow it (--allow-outside)"
         )
     return name
+
+
+def _leads_out(name, folder):
+    parts = _SEPARATOR.split(name)
+    if ".." in parts:
+        return True
+    if parts[0] in ("", ".") or ":" in name:  # absolute, or maybe the folder itself
+        return not _is_below(folder, Path(folder) / name)
+    return False
 
 
 def kind_of(path):
@@ -139,8 +145,16 @@ def kind_of(path):
 
 def lies_in(folder, path):
     """Return whether a path is `folder` or below it; nothing has to exist."""
-    root, place = (Path(os.path.normpath(Path(each).absolute())) for each in (folder, path))
-    return place == root or root in place.parents
+    return _plain(folder) == _plain(path) or _is_below(folder, path)
+
+
+def _is_below(folder, path):
+    return _plain(path).startswith(_plain(folder).rstrip(os.sep) + os.sep)
+
+
+def _plain(path):
+    """Return the one spelling of a path, as text: objects of paths take ten times as long."""
+    return os.path.normcase(os.path.abspath(path))  # noqa: PTH100 - resolve() follows links
 
 
 def pixels(text, place):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_retinanet.preprocessing import box_forms
 from keras_retinanet.preprocessing.coco_file import read_coco_file
 from keras_retinanet.preprocessing.samples import AnnotationError, FlatBox
 from keras_retinanet.preprocessing.table import TableGenerator, ignored_labels, make_table
@@ -34,6 +35,8 @@ class CocoGenerator(TableGenerator):
         AnnotationError: one line with file and entry.
         ImageError: names the pictures that cannot be used.
     """
+
+    box_form = box_forms.COCO
 
     def __init__(
         self,

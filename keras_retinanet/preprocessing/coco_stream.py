@@ -16,6 +16,8 @@ import msgspec
 import numpy as np
 
 PIECE = 1 << 22  # bytes of annotations that are objects at a time
+_PLACE = re.compile(r"JSON is malformed: (.*) \(byte (\d+)\)")  # what msgspec says
+_MARK = 4  # bytes in which UTF-16, UTF-32 and a byte order mark show
 _BETWEEN = re.compile(rb"\}\s*,\s*(?=\{)")  # where an annotation may end and another begin
 
 
@@ -73,6 +75,26 @@ def stream(content):
         return None
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
     return Content(images, file.categories, *columns)
+
+
+def damage(content):
+    """Return (byte, what is wrong there) of bytes that are surely no JSON, else None.
+
+    What `json` may accept is left to it: a mark of the encoding, NaN, half a surrogate pair.
+    """
+    try:
+        msgspec.json.decode(content, type=msgspec.Raw)
+    except msgspec.DecodeError as error:
+        found = _PLACE.fullmatch(str(error))
+        if not found:
+            ended = not content.rstrip().endswith((b"}", b"]"))
+            return (len(content), "the file is cut off here") if ended else None
+        place = int(found[2])
+        around = content[max(place - 1, 0) : place + 1]
+        return None if place < _MARK or around.strip(b"-NIa") != around else (place, found[1])
+    except RecursionError:
+        return None
+    return None
 
 
 def _check_utf_8(content):

@@ -12,7 +12,12 @@ from keras_retinanet.preprocessing.csv_reader import (
     read_classes,
     read_samples,
 )
-from keras_retinanet.preprocessing.samples import AnnotationError, AnnotationWarning, Samples
+from keras_retinanet.preprocessing.samples import (
+    AnnotationError,
+    AnnotationWarning,
+    LeftOut,
+    Samples,
+)
 from keras_retinanet.preprocessing.table import Table, TableGenerator, ignored_labels, make_table
 
 __all__ = [
@@ -56,9 +61,10 @@ class CSVGenerator(TableGenerator):
     ):
         self.base_dir = str(Path(csv_data_file).parent if base_dir is None else base_dir)
         known = {**read_classes(csv_class_file), **ignored_labels(ignore_classes)}
-        left_out = [] if as_found else None
-        samples = read_samples(csv_data_file, known, left_out)
+        left_out, sizes = LeftOut() if as_found else None, []
+        samples = read_samples(csv_data_file, known, left_out, sizes)
         table = _table(samples, left_out, ignore_classes)
+        table = replace(table, declared=sizes[0] if sizes else None)
         classes = {name: label for name, label in known.items() if label >= 0}
         super().__init__(table, classes, self.base_dir, csv_data_file, as_found, **kwargs)
 
@@ -91,10 +97,11 @@ def _table(samples, left_out, ignore_classes):
         table = Table(samples, Samples.from_rows(samples.paths, (), (), ()))
     if left_out is None:
         return table
-    *flat, repeated = left_out
+    repeated = left_out.repeated
     columns = (repeated.pictures, repeated.boxes, repeated.labels)
     objects = [column[repeated.labels >= 0] for column in columns]
-    return replace(table, repeated=Samples.from_rows(samples.paths, *objects), flat=tuple(flat))
+    repeated = Samples.from_rows(samples.paths, *objects)
+    return replace(table, repeated=repeated, flat=tuple(left_out.flat), unknown=left_out.unknown)
 
 
 def annotation_dicts(samples, names):

@@ -25,6 +25,7 @@ class PlainRows:
 
     Attributes:
         names: of the pictures, one for each run of equal ones.
+        sizes: the fields of height and width of each run's first row; none if no columns are given.
         lines: number of line ends.
         runs: [T] int64, the run of each box.
         boxes: [T, 4] float64.
@@ -32,6 +33,7 @@ class PlainRows:
     """
 
     names: list
+    sizes: list
     lines: int
     runs: np.ndarray
     boxes: np.ndarray
@@ -49,7 +51,7 @@ def plain_rows(chunk, columns, table, most):
 
     Args:
         chunk: bytes of whole lines, known to be UTF-8.
-        columns: places of path, x1, y1, x2, y2, class.
+        columns: places of path, x1, y1, x2, y2, class, and maybe height and width.
         table: `class_table`.
         most: largest coordinate.
     """
@@ -63,7 +65,7 @@ def plain_rows(chunk, columns, table, most):
     if fields is None or not (fields[1][0] > fields[0][0]).all():
         return None
     starts, ends = fields  # [6, rows]
-    filled = ends[1:] > starts[1:]
+    filled = ends[1:6] > starts[1:6]
     objects = filled.all(axis=0)
     if (filled.any(axis=0) != objects).any():
         return None
@@ -80,13 +82,19 @@ def plain_rows(chunk, columns, table, most):
     if not chunk.isascii() and any(name != name.strip() for name in decoded):
         return None
     runs = (np.cumsum(heads) - 1)[objects]
-    return PlainRows(
-        decoded, int((text[: len(chunk)] == 10).sum()), runs, np.ascontiguousarray(boxes.T), labels
-    )
+    sizes = _texts(chunk, starts[6:, heads], ends[6:, heads]) if len(columns) > 6 else []
+    lines = int((text[: len(chunk)] == 10).sum())
+    return PlainRows(decoded, sizes, lines, runs, np.ascontiguousarray(boxes.T), labels)
+
+
+def _texts(chunk, starts, ends):
+    """Return the fields [columns, rows] as a list of each row's texts."""
+    rows = zip(starts.T.tolist(), ends.T.tolist(), strict=True)
+    return [[chunk[a:b].decode() for a, b in zip(*row, strict=True)] for row in rows]
 
 
 def _fields(text, size, columns):
-    """Return (starts, ends), each [6, rows], of the stripped fields, or None."""
+    """Return (starts, ends), each [columns, rows], of the stripped fields, or None."""
     stops = np.flatnonzero(text[: size + 1] == 10)
     stops = stops[: np.searchsorted(stops, size) + (text[size - 1] != 10)]
     begins = np.append(0, stops[:-1] + 1)

@@ -8,10 +8,19 @@ line and remedy. Line numbers are those of a text editor.
 import difflib
 import warnings
 from array import array
+from itertools import repeat
 
 import numpy as np
 
 from keras_retinanet.preprocessing.csv_classes import _read_classes, read_classes
+from keras_retinanet.preprocessing.csv_columns import (
+    COLUMNS,
+    ROW_FORMAT,
+    columns_of_header,
+    pick,
+    sides,
+    size_fields,
+)
 from keras_retinanet.preprocessing.csv_plain import class_table, plain_rows
 from keras_retinanet.preprocessing.csv_text import (
     BOM,
@@ -40,35 +49,31 @@ __all__ = [
     "read_samples",
 ]
 
-ROW_FORMAT = "'img_file,x1,y1,x2,y2,class_name' or 'img_file,,,,,'"
 BOX_REMEDY = (
     "Write x1,y1,x2,y2 in pixels, or leave all five fields empty for an image without objects"
 )
 MAX_COORDINATE = 1e9  # pixels; more is a slip, and squares of it would leave float64's precision
-COLUMNS = {  # names that a header may give to each column of an annotation file
-    "path": ("path", "filename", "image", "img_file", "file_name", "image_path"),
-    "x1": ("x1", "xmin"),
-    "y1": ("y1", "ymin"),
-    "x2": ("x2", "xmax"),
-    "y2": ("y2", "ymax"),
-    "class": ("class", "class_name", "label"),
-}
 _HEADER_NOTICE = "line 1: a header was found; the columns are taken by their names"
 SMALL_PIECE = 1 << 15  # bytes; how much is read row by row where a piece is not plain
 
 
-def read_samples(path, classes, left_out=None):
+def read_samples(path, classes, left_out=None, sizes=None):
     """Return the Samples of an annotation file, or raise AnnotationError.
 
     Args:
         path: the annotation file.
         classes: {name: id}.
         left_out: see `parse_annotations`.
+        sizes: a list that gets the heights and widths [pictures, 2] that the file states, if it
+            has columns for them; 0 where it does not.
     """
     with located(path):
-        samples, notices = _parse_content(read_checked(path), classes, left_out)
+        rows = _parse_content(read_checked(path), classes, left_out)
+        samples, notices = rows.samples()
         if not samples.paths:
             raise AnnotationError(f"line 1: there are no annotations. The format is {ROW_FORMAT}")
+    if sizes is not None and len(rows.sizes):
+        sizes.append(np.reshape(rows.sizes, (-1, 2)))
     for notice in notices if left_out is None else ():
         warnings.warn(f"{path}: {notice}", AnnotationWarning, stacklevel=3)
     return samples
@@ -80,8 +85,8 @@ def parse_annotations(reader, classes, left_out=None):
     Args:
         reader: csv.reader, whose rows may start with a header.
         classes: {name: id}.
-        left_out: a list that gets the boxes without an area as FlatBoxes, which are refused
-            otherwise, and at the end the Samples of the repeated rows.
+        left_out: a LeftOut that gets what is left out; without it, boxes without an area and
+            unknown names are refused.
     """
     rows = _Rows(classes, left_out)
     rows.read(reader)
@@ -89,7 +94,7 @@ def parse_annotations(reader, classes, left_out=None):
 
 
 def _parse_content(content, classes, left_out):
-    """Return the same of the bytes of a file, plain pieces of it by array operations.
+    """Return the _Rows of the bytes of a file, plain pieces of it read by array operations.
 
     The first piece, which may have a header, is read row by row, and so is all from the first
     quote on: quoted fields may run over lines.
@@ -101,28 +106,29 @@ def _parse_content(content, classes, left_out):
         rows.read_piece(content[slice(*piece)])
     if end < len(content):
         rows.read(csv_rows_of_bytes(content[end:]))
-    del content  # it may be half of the memory
-    return rows.samples()
+    return rows
 
 
 class _Rows:
     """The rows of an annotation file, as they come in.
 
     Attributes:
-        columns: places of path, x1, y1, x2, y2, class; None until the first row is read.
+        columns: places of path, x1, y1, x2, y2, class, and of height and width where a header
+            has them; None until the first row is read.
+        sizes: height, width of each picture where its first row states them, else 0; flat.
         line: number of the next line.
     """
 
     def __init__(self, classes, left_out=None):
         self.classes, self._table, self.left_out = classes, class_table(classes), left_out
-        self.notices, self._indices, self._parts = [], {}, []
+        self.notices, self._indices, self._parts, self.sizes = [], {}, [], array("q")
         self.columns, self.line = None, 1
 
     def read_piece(self, content):
         """Read whole lines, given as bytes without quotes."""
         plain = self.columns and plain_rows(content, self.columns, self._table, MAX_COORDINATE)
         if plain:
-            places = [self._indices.setdefault(n, len(self._indices)) for n in plain.names]
+            places = list(map(self._picture, plain.names, plain.sizes or repeat(())))
             self._parts.append((np.array(places, np.int64)[plain.runs], plain.boxes, plain.labels))
             self.line += plain.lines
             return
@@ -138,26 +144,43 @@ class _Rows:
         pictures, boxes, labels = array("q"), array("d"), array("i")
         for line, row in numbered_rows(reader, self.line):
             if self.columns is None:
-                named = _header(line, row, COLUMNS)
-                self.columns = named or list(range(6))
+                named = columns_of_header(line, row)
+                self.columns = named or list(range(len(COLUMNS)))
                 if named:
                     self.notices.append(_HEADER_NOTICE)
                     continue
-            fields = _pick(line, row, self.columns)
-            index = self._indices.setdefault(fields[0], len(self._indices))
+            fields = pick(line, row, self.columns)
+            index = self._picture(fields[0], size_fields(row, self.columns))
             if any(fields[1:]):
                 box = _coordinates(line, fields[1:5])
                 if self.left_out is None:
                     _refuse_flat(line, box, fields[1:5])
-                label = _label(line, fields[5], self.classes)
-                if box[2] <= box[0] or box[3] <= box[1]:
-                    self.left_out.append(FlatBox(index, tuple(box), label, f"line {line}"))
+                    _refuse_unknown(line, fields[5], self.classes)
+                label = self.classes.get(fields[5])
+                if self._leave_out(index, box, label, fields[5], line):
                     continue
                 pictures.append(index)
                 boxes.extend(box)
                 labels.append(label)
         self._parts.append((pictures, np.reshape(boxes, (-1, 4)), labels))
         self.line += reader.line_num
+
+    def _leave_out(self, picture, box, label, name, line):
+        """Return whether a box cannot be used, and note it."""
+        if label is None:
+            self.left_out.unknown.add(name, f"line {line}")
+        elif box[2] <= box[0] or box[3] <= box[1]:
+            self.left_out.flat.append(FlatBox(picture, tuple(box), label, f"line {line}"))
+        else:
+            return False
+        return True
+
+    def _picture(self, name, size):
+        """Return the place of a picture; of a new one, keep what its first row says of its size."""
+        index = self._indices.setdefault(name, len(self._indices))
+        if 2 * index == len(self.sizes):
+            self.sizes.extend(sides(size))
+        return index
 
     def samples(self):
         """Return (Samples, notices)."""
@@ -166,42 +189,8 @@ class _Rows:
         dropped = len(repeated.labels)
         more = [f"{dropped} duplicate rows are left out"] if dropped else []
         if self.left_out is not None:
-            self.left_out.append(repeated)
+            self.left_out.repeated = repeated
         return samples, self.notices + more
-
-
-def _header(line, row, roles):
-    """Return the column of each role if the row is a header, else None."""
-    names = [field.lower() for field in row]
-    found = {role: [i for i, name in enumerate(names) if name in roles[role]] for role in roles}
-    if sum(bool(found[role]) for role in ("x1", "y1", "x2", "y2")) < 2:
-        return None
-    for role, places in found.items():
-        if len(places) != 1:
-            fault = f"no column for {role}" if not places else f"{len(places)} columns for {role}"
-            raise AnnotationError(
-                f"line {line}: the header {shown(','.join(row))} has {fault}. "
-                f"Name exactly one column {' or '.join(roles[role])}"
-            )
-    return [places[0] for places in found.values()]
-
-
-def _pick(line, row, columns):
-    """Return path, x1, y1, x2, y2, class of a row."""
-    if len(row) <= max(columns):
-        marks = {";": "semicolons", "\t": "tabs"}
-        hint = next((f", separated by {marks[m]}" for m in marks if m in row[0]), "")
-        raise AnnotationError(
-            f"line {line}: format should be {ROW_FORMAT}, found {len(row)} fields{hint}. "
-            f"Write {max(columns) + 1} fields with commas between them"
-        )
-    fields = [row[column] for column in columns]
-    if not fields[0]:
-        raise AnnotationError(
-            f"line {line}: format should be {ROW_FORMAT}, found no file name. Write the "
-            "picture's path first"
-        )
-    return fields
 
 
 def _coordinates(line, texts):
@@ -222,10 +211,10 @@ def _refuse_flat(line, box, texts):
             )
 
 
-def _label(line, name, classes):
-    """Return the id of a class name."""
+def _refuse_unknown(line, name, classes):
+    """Raise AnnotationError where a name is no class."""
     if name in classes:
-        return classes[name]
+        return
     near = difflib.get_close_matches(name[:60], classes, n=1, cutoff=0.5)
     remedy = f"Did you mean {near[0]!r}? " if near else ""
     known = ", ".join(list(classes)[:10]) + (", ..." if len(classes) > 10 else "")

@@ -5,12 +5,16 @@ import keras
 PREFETCH = 2  # batches handed to TensorFlow ahead; the loader's own queue does the real work
 
 
-def fit_input(loader):
+def fit_input(loader, channels=3, dtype="uint8"):
     """Return the loader's batches in a form that `fit` accepts, whatever their sizes.
 
     Keras would freeze the sizes that the first two batches share, so TensorFlow gets a dataset
     whose signature leaves them open. Call `fit` with `steps_per_epoch`,
     since the batches are endless, and `shuffle=False`, since their order is the loader's.
+
+    Args:
+        loader: of batches as `Generator.raw_batch` has them.
+        channels, dtype: of the pictures.
     """
     if keras.backend.backend() != "tensorflow":
         return iter(loader)
@@ -18,7 +22,7 @@ def fit_input(loader):
 
     signature = (
         {
-            "images": tf.TensorSpec((None, None, None, 3), tf.uint8),
+            "images": tf.TensorSpec((None, None, None, channels), dtype),
             "sizes": tf.TensorSpec((None, 2), tf.float32),
         },
         {

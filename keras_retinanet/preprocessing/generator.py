@@ -59,8 +59,8 @@ class Generator(Steps, keras.utils.PyDataset):
         config: {"anchor_parameters": …, "pyramid_levels": …} as `read_config_file` gives.
         augmentation: one `Augmentation` in place of both generators.
         channels: read pictures as they are, with so many channels of 8 or 16 bits
-            (`utils/image_channels.py`), for networks of your own; the dense view then needs a
-            `preprocess_image`. None: 8 bits, blue, green, red, which our networks take.
+            (`utils/image_channels.py`); the dense view then needs a `preprocess_image`. None: 8
+            bits, blue, green, red.
         augment: your own f(image, boxes, labels) -> the same, called after all other changes of
             a training picture, before the resize; `UserFunction` says more.
         resize_rule: key of `utils.resizing.RESIZE_RULES`, the library whose resize is followed.

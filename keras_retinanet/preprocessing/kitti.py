@@ -3,10 +3,12 @@
 import difflib
 from pathlib import Path
 
+from keras_retinanet.preprocessing import box_forms
 from keras_retinanet.preprocessing.annotation_files import pixels, read_lines
 from keras_retinanet.preprocessing.csv_text import shown
+from keras_retinanet.preprocessing.rows import Rows
 from keras_retinanet.preprocessing.samples import AnnotationError
-from keras_retinanet.preprocessing.table import ANY_CLASS, Rows, TableGenerator, ignored_labels
+from keras_retinanet.preprocessing.table import ANY_CLASS, TableGenerator, ignored_labels
 
 kitti_classes = {
     "Car": 0,
@@ -41,6 +43,8 @@ class KittiGenerator(TableGenerator):
         ImageError: names the pictures that cannot be used.
     """
 
+    box_form = box_forms.KITTI
+
     def __init__(self, base_dir, subset="train", ignore_classes=(), **kwargs):
         self.base_dir = base_dir
         self.subset = subset
@@ -54,7 +58,7 @@ class KittiGenerator(TableGenerator):
         ignored = ignored_labels(ignore_classes)
         left = [name for name in kitti_classes if name not in ignored]
         classes = {name: label for label, name in enumerate(left)}
-        rows, known = Rows(), {**classes, **ignored}
+        rows, known = Rows.of_options(kwargs), {**classes, **ignored}
         for picture, path in enumerate(files):
             add_objects(rows, picture, path, known)
         names = [_image_name(path.stem, there) for path in files]
@@ -72,18 +76,17 @@ def add_objects(rows, picture, path, classes=kitti_classes):
                 "occluded, alpha, left, top, right, bottom and seven numbers in space"
             )
         box = [pixels(fields[at], f"{place} {side}") for side, at in _SIDES.items()]
-        label, ignored = _label(fields[0], classes, place), fields[0] == DONT_CARE
-        rows.add(picture, box, label, ignored, f"{Path(path).name}, line {line}")
+        name, where = fields[0], f"{Path(path).name}, line {line}"
+        if name not in classes and name != DONT_CARE:
+            rows.add_unknown(name, where, _unknown(name, classes, place))
+            continue
+        rows.add(picture, box, classes.get(name, ANY_CLASS), name == DONT_CARE, where)
 
 
-def _label(name, classes, place):
-    if name in classes:
-        return classes[name]
-    if name == DONT_CARE:
-        return ANY_CLASS
+def _unknown(name, classes, place):
     near = difflib.get_close_matches(name[:60], classes, n=1, cutoff=0.5)
     hint = f"Did you mean {near[0]!r}? " if near else ""
-    raise AnnotationError(
+    return AnnotationError(
         f"{place} unknown type {shown(name)}. {hint}Types: {', '.join(classes)}, {DONT_CARE}"
     )
 

@@ -2,11 +2,13 @@
 
 import difflib
 import os
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from keras_retinanet.preprocessing import box_forms
 from keras_retinanet.preprocessing.csv_text import shown
 from keras_retinanet.preprocessing.open_images_boxes import read_boxes
 from keras_retinanet.preprocessing.open_images_cache import cached_boxes
@@ -17,9 +19,9 @@ from keras_retinanet.preprocessing.open_images_classes import (
     load_hierarchy_children,
     release_of,
 )
-from keras_retinanet.preprocessing.samples import AnnotationError, Samples
+from keras_retinanet.preprocessing.samples import AnnotationError, FlatBox, Samples
 from keras_retinanet.preprocessing.shares import ShareTableGenerator
-from keras_retinanet.preprocessing.table import ignored_labels, make_table
+from keras_retinanet.preprocessing.table import ANY_CLASS, ignored_labels, make_table
 from keras_retinanet.utils.image import read_image_size
 
 __all__ = [
@@ -54,6 +56,8 @@ class OpenImagesGenerator(ShareTableGenerator):
         AnnotationError: one line with file and line.
         ImageError: names the pictures that cannot be used.
     """
+
+    box_form = box_forms.OPEN_IMAGES
 
     def __init__(
         self,
@@ -165,37 +169,54 @@ def _table(boxes, chosen, folder, skip_group_of=False, ignore_classes=()):
     Args:
         chosen: [K] new label of each label; `NOT_CHOSEN`, or of `ignored_labels`.
     """
+    labels, flat = chosen[boxes.labels], boxes.flat()
+    wanted = _are_there(boxes.image_ids, folder)
+    missing = int((~wanted).sum())
+    if (chosen == NOT_CHOSEN).any():
+        wanted &= np.bincount(boxes.pictures[(labels >= 0) & ~flat], minlength=wanted.size) > 0
+    places = np.cumsum(wanted) - 1
+    paths = [f"{key}{EXTENSION}" for key, keep in zip(boxes.image_ids, wanted, strict=True) if keep]
+    if not paths:
+        raise AnnotationError(f"{folder}: no picture has a box of the chosen classes")
+    notices = (f"pictures that are not in {folder} are left out: {missing} of {wanted.size}",)
+    kept = (labels != NOT_CHOSEN) & wanted[boxes.pictures]
+    rows = np.flatnonzero(kept & ~flat)
+    ignored = boxes.group & skip_group_of
+    columns = (places[boxes.pictures[rows]], boxes.boxes[rows], labels[rows], ignored[rows])
+    table = make_table(paths, *columns, notices if missing else (), ignore_classes)
+    labels = np.where(ignored, ANY_CLASS, labels)
+    return replace(table, flat=_flat_boxes(boxes, flat & kept, places, labels))
+
+
+def _are_there(image_ids, folder):
+    """Return which pictures lie in a folder, [P] bool, or raise AnnotationError if none does."""
     try:
         there = {entry.name for entry in os.scandir(folder)}
     except OSError as error:
         raise AnnotationError(
             f"{folder}: the pictures' folder cannot be read ({error.strerror})"
         ) from None
-    labels = chosen[boxes.labels]
-    wanted = np.array([f"{key}{EXTENSION}" in there for key in boxes.image_ids], bool)
-    missing = int((~wanted).sum())
-    if wanted.size == missing:
+    found = np.array([f"{key}{EXTENSION}" in there for key in image_ids], bool)
+    if not found.any():
         raise AnnotationError(
-            f"{folder}: none of the {missing} pictures of the annotations is there. Put them "
+            f"{folder}: none of the {len(found)} pictures of the annotations is there. Put them "
             f"there as <image id>{EXTENSION}"
         )
-    if (chosen == NOT_CHOSEN).any():
-        wanted &= np.bincount(boxes.pictures[labels >= 0], minlength=wanted.size) > 0
-    kept = (labels != NOT_CHOSEN) & wanted[boxes.pictures]
-    places = np.cumsum(wanted) - 1
-    paths = [f"{key}{EXTENSION}" for key, keep in zip(boxes.image_ids, wanted, strict=True) if keep]
-    if not paths:
-        raise AnnotationError(f"{folder}: no picture has a box of the chosen classes")
-    notices = []
-    if boxes.flat:
-        notices.append(f"boxes without an area are left out: {boxes.flat}")
-    if missing:
-        notices.append(
-            f"pictures that are not in {folder} are left out: {missing} of {wanted.size}"
+    return found
+
+
+def _flat_boxes(boxes, chosen, places, labels):
+    """Return FlatBoxes of the chosen [T] of a BoxTable's boxes, all of them without an area."""
+    lines = dict(zip(np.flatnonzero(boxes.flat()), boxes.flat_lines, strict=True))
+    return tuple(
+        FlatBox(
+            int(places[boxes.pictures[row]]),
+            tuple(boxes.boxes[row].tolist()),
+            int(labels[row]),
+            f"{boxes.source}, line {lines[row]}",
         )
-    ignored = boxes.group[kept] & skip_group_of
-    columns = (places[boxes.pictures[kept]], boxes.boxes[kept], labels[kept], ignored)
-    return make_table(paths, *columns, notices, ignore_classes)
+        for row in np.flatnonzero(chosen)
+    )
 
 
 def _without_flat(samples, sizes):

@@ -18,20 +18,26 @@ class BoxTable:
     """The rows of a file of boxes.
 
     Attributes:
+        source: name of the file.
         image_ids: in order of first appearance.
         pictures: [T] int64, place of each box's picture.
         boxes: [T, 4] float64, (x1, y1, x2, y2) as shares of width and height.
         labels: [T] int32.
         group: [T] bool, whether the box stands for a group of objects.
-        flat: number of boxes left out since they have no area.
+        flat_lines: int64, lines of those of the boxes that have no area, in their order.
     """
 
+    source: str
     image_ids: tuple
     pictures: np.ndarray
     boxes: np.ndarray
     labels: np.ndarray
     group: np.ndarray
-    flat: int
+    flat_lines: np.ndarray
+
+    def flat(self):
+        """Return which boxes have no area, [T] bool."""
+        return (self.boxes[:, 2:] == self.boxes[:, :2]).any(axis=1)
 
 
 def source_files(metadata_dir, subset, version):
@@ -56,7 +62,7 @@ def read_boxes(metadata_dir, subset, cls_index, version="v4"):
     path = find_file(metadata_dir, release.boxes, subset=subset)
     wanted = _part(metadata_dir, subset, release)
     with csv_file_rows(path) as rows:
-        return _read_rows(rows, cls_index, wanted)
+        return _read_rows(path.name, rows, cls_index, wanted)
 
 
 def _part(metadata_dir, subset, release):
@@ -70,12 +76,12 @@ def _part(metadata_dir, subset, release):
     return lambda image_id: (image_id in held_out) == (subset == "validation")
 
 
-def _read_rows(rows, cls_index, wanted):
+def _read_rows(source, rows, cls_index, wanted):
     _, header = next(rows, (1, []))
     columns = [_column(header, name) for name in ("ImageID", "LabelName")]
     sides = [_column(header, name) for name in ("XMin", "YMin", "XMax", "YMax")]
     group_of = header.index("IsGroupOf") if "IsGroupOf" in header else None
-    images, flat = {}, 0
+    images, flat_lines = {}, array("q")
     pictures, boxes, labels, group = array("q"), array("d"), array("i"), array("b")
     for line, row in rows:
         if len(row) < len(header):
@@ -92,15 +98,15 @@ def _read_rows(rows, cls_index, wanted):
         box = _shares(line, header, row, sides)
         picture = images.setdefault(image_id, len(images))
         if box[2] == box[0] or box[3] == box[1]:
-            flat += 1
-            continue
+            flat_lines.append(line)
         pictures.append(picture)
         boxes.extend(box)
         labels.append(cls_index[kind])
         group.append(group_of is not None and row[group_of] == "1")
     places, kinds = np.array(pictures, np.int64), np.array(labels, np.int32)
     table = np.array(boxes, np.float64).reshape(-1, 4)
-    return BoxTable(tuple(images), places, table, kinds, np.array(group, bool), flat)
+    columns = (places, table, kinds, np.array(group, bool), np.array(flat_lines, np.int64))
+    return BoxTable(source, tuple(images), *columns)
 
 
 def _column(header, name):

@@ -15,7 +15,8 @@ import numpy as np
 from keras_retinanet.preprocessing.open_images_boxes import BoxTable, read_boxes, source_files
 from keras_retinanet.preprocessing.samples import AnnotationWarning
 
-CACHE_FORMAT = 1  # to be raised when what a cache holds changes
+COLUMNS = ("pictures", "boxes", "labels", "group", "flat_lines")  # arrays of a BoxTable
+CACHE_FORMAT = 2  # to be raised when what a cache holds changes
 
 
 def cached_boxes(cache_dir, metadata_dir, subset, cls_index, version="v4"):
@@ -61,8 +62,8 @@ def _load_cache(path, stamp):
             if str(cache["stamp"]) != stamp:
                 return None
             ids = cache["image_ids"].tobytes().decode()
-            columns = [cache[name] for name in ("pictures", "boxes", "labels", "group")]
-            return BoxTable(tuple(ids.split("\n")) if ids else (), *columns, int(cache["flat"]))
+            columns = [cache[name] for name in COLUMNS]
+            return BoxTable(str(cache["source"]), tuple(ids.split("\n")) if ids else (), *columns)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return None  # not there, or damaged: made again
 
@@ -77,11 +78,8 @@ def _save_cache(path, stamp, table):
                 file,
                 stamp=stamp,
                 image_ids=np.frombuffer("\n".join(table.image_ids).encode(), np.uint8),
-                pictures=table.pictures,
-                boxes=table.boxes,
-                labels=table.labels,
-                group=table.group,
-                flat=table.flat,
+                source=table.source,
+                **{name: getattr(table, name) for name in COLUMNS},
             )
         Path(aside).replace(path)
     except BaseException:

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from keras_retinanet.preprocessing import box_forms
 from keras_retinanet.preprocessing.annotation_files import pixels, read_xml
 from keras_retinanet.preprocessing.csv_text import shown
 from keras_retinanet.preprocessing.pascal_layout import find_set, has_image_sets
+from keras_retinanet.preprocessing.rows import Rows
 from keras_retinanet.preprocessing.samples import AnnotationError
-from keras_retinanet.preprocessing.table import Rows, TableGenerator, ignored_labels
+from keras_retinanet.preprocessing.table import TableGenerator, ignored_labels
 
 voc_classes = {
     "aeroplane": 0,
@@ -58,6 +60,8 @@ class PascalVocGenerator(TableGenerator):
         ImageError: names the pictures that cannot be used.
     """
 
+    box_form = box_forms.PASCAL
+
     def __init__(
         self,
         data_dir,
@@ -80,7 +84,7 @@ class PascalVocGenerator(TableGenerator):
         classes = _classes(classes, files.every_annotation, has_image_sets(data_dir), ignored)
         marks = {"truncated": skip_truncated, "difficult": skip_difficult}
         skipped = [mark for mark, skip in marks.items() if skip]
-        rows = Rows()
+        rows = Rows.of_options(kwargs)
         for picture, path in enumerate(files.annotations):
             add_objects(rows, picture, path, {**classes, **ignored}, skipped)
         table = rows.table(files.image_names, files.notices, ignore_classes)
@@ -120,17 +124,22 @@ def add_objects(rows, picture, path, classes, skipped=()):
     if (size := _stated_size(root)) is not None:
         rows.declared[picture] = size
     for number, (element, place) in enumerate(_objects(path, root)):
-        name = _text(element, "name", place)
+        name, where = _text(element, "name", place), f"{Path(path).name}, object #{number}"
         if name not in classes:
-            known = ", ".join(list(classes)[:20])
-            raise AnnotationError(
-                f"{place} class name {shown(name)} not found in classes: {known}. Mend the name, "
-                "or give the classes of your dataset (--classes)"
-            )
+            rows.add_unknown(name, where, _unknown(name, classes, place))
+            continue
         marked = [_mark(element, mark, place) for mark in ("truncated", "difficult")]
         ignored = any(mark in skipped for mark in marked)
         box = _box(element, place)
-        rows.add(picture, box, classes[name], ignored, f"{Path(path).name}, object #{number}")
+        rows.add(picture, box, classes[name], ignored, where)
+
+
+def _unknown(name, classes, place):
+    known = ", ".join(list(classes)[:20])
+    return AnnotationError(
+        f"{place} class name {shown(name)} not found in classes: {known}. Mend the name, or give "
+        "the classes of your dataset (--classes)"
+    )
 
 
 def read_annotation(path):

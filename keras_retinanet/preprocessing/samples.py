@@ -4,7 +4,7 @@ Boxes lie in one array for the whole dataset, not in a Python object each: a mil
 44 MB instead of some 500.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -28,6 +28,36 @@ class FlatBox(NamedTuple):
     box: tuple
     label: int
     place: str
+
+
+class UnknownNames:
+    """Names of classes that there are none of: how many boxes have each, and where the first is.
+
+    Attributes:
+        found: {name: [boxes, place of the first]}.
+    """
+
+    def __init__(self):
+        self.found = {}
+
+    def add(self, name, place):
+        """Count a box."""
+        self.found.setdefault(name, [0, place])[0] += 1
+
+
+@dataclass
+class LeftOut:
+    """What a parser leaves out, for those who ask.
+
+    Attributes:
+        flat: FlatBoxes.
+        repeated: Samples of the boxes that have an equal one; None before the end.
+        unknown: UnknownNames.
+    """
+
+    flat: list = field(default_factory=list)
+    repeated: object = None
+    unknown: UnknownNames = field(default_factory=UnknownNames)
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,19 @@
 """The base of the datasets whose annotations are read into a table when they are opened."""
 
 import warnings
-from array import array
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from keras_retinanet.preprocessing import box_forms
 from keras_retinanet.preprocessing.csv_text import shown
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.preprocessing.samples import (
     AnnotationError,
     AnnotationWarning,
-    FlatBox,
     Samples,
+    UnknownNames,
 )
 
 ANY_CLASS = -1  # label of a region to ignore that belongs to no class
@@ -32,6 +32,7 @@ class Table:
         flat: FlatBoxes left out, since they have no area.
         declared: [pictures, 2] height and width that the annotations state, 0 where they do not;
             None where the format has none.
+        unknown: UnknownNames, whose boxes are left out.
     """
 
     samples: Samples
@@ -40,6 +41,7 @@ class Table:
     repeated: Samples | None = None
     flat: tuple = ()
     declared: np.ndarray | None = None
+    unknown: UnknownNames = field(default_factory=UnknownNames)
 
     def all_notices(self):
         """Return the notices and those on what was left out."""
@@ -47,43 +49,6 @@ class Table:
         count = 0 if self.repeated is None else len(self.repeated.labels)
         repeated = (f"repeated boxes are left out: {count}",) if count else ()
         return (*flat, *self.notices, *repeated)
-
-
-@dataclass
-class Rows:
-    """Boxes as a parser meets them; in arrays, since a list of a million takes 20 times as much.
-
-    Attributes:
-        flat: FlatBoxes, which are left out.
-        declared: {picture: (height, width)} as the annotations state them.
-    """
-
-    pictures: array = field(default_factory=lambda: array("q"))
-    boxes: array = field(default_factory=lambda: array("d"))
-    labels: array = field(default_factory=lambda: array("i"))
-    ignored: array = field(default_factory=lambda: array("b"))
-    flat: list = field(default_factory=list)
-    declared: dict = field(default_factory=dict)
-
-    def add(self, picture, box, label, ignored, place):
-        """Add a box (x1, y1, x2, y2) of a picture; `place` is file and place of it."""
-        if box[2] <= box[0] or box[3] <= box[1]:
-            self.flat.append(FlatBox(picture, tuple(box), label, place))
-            return
-        self.pictures.append(picture)
-        self.boxes.extend(box)
-        self.labels.append(label)
-        self.ignored.append(ignored)
-
-    def table(self, paths, notices=(), ignore_classes=()):
-        """Return the Table of all boxes on the pictures `paths`."""
-        columns = (self.pictures, np.reshape(self.boxes, (-1, 4)), self.labels)
-        sizes = [self.declared.get(index, (0, 0)) for index in range(len(paths))]
-        return replace(
-            make_table(paths, *columns, self.ignored, notices, ignore_classes),
-            flat=tuple(self.flat),
-            declared=np.array(sizes, np.int64).reshape(-1, 2) if self.declared else None,
-        )
 
 
 def flat_notice(count, first):
@@ -138,6 +103,8 @@ class TableGenerator(Generator):
             for the doctor, who reads `found`.
         kwargs: options of `Generator`.
     """
+
+    box_form = box_forms.CSV  # how the annotations write boxes
 
     def __init__(self, table, classes, image_folder, source, as_found=False, **kwargs):
         pairs = list(classes.items() if hasattr(classes, "items") else classes)
@@ -202,6 +169,10 @@ class TableGenerator(Generator):
     def size(self):
         """Return the number of pictures."""
         return len(self.samples.paths)
+
+    def without_objects(self):
+        """Return how many pictures have no object; they train as background."""
+        return int(np.count_nonzero(np.diff(self.samples.starts) == 0))
 
     def num_classes(self):
         """Return the largest label + 1."""

@@ -7,11 +7,13 @@ beside the pictures where it has none.
 import os
 from pathlib import Path
 
+from keras_retinanet.preprocessing import box_forms
 from keras_retinanet.preprocessing.annotation_files import kind_of, lies_in, read_lines
 from keras_retinanet.preprocessing.csv_text import shown
+from keras_retinanet.preprocessing.rows import Rows
 from keras_retinanet.preprocessing.samples import AnnotationError
 from keras_retinanet.preprocessing.shares import ShareTableGenerator
-from keras_retinanet.preprocessing.table import Rows, ignored_labels
+from keras_retinanet.preprocessing.table import ignored_labels
 from keras_retinanet.preprocessing.yolo_files import add_objects, read_data_file
 
 EXTENSIONS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")  # in folders
@@ -36,6 +38,8 @@ class YoloGenerator(ShareTableGenerator):
         ImageError: names the pictures that cannot be used.
     """
 
+    box_form = box_forms.YOLO
+
     def __init__(self, data_file, set_name, ignore_classes=(), allow_outside=False, **kwargs):
         self.set_name = set_name
         self.data = read_data_file(data_file, allow_outside)
@@ -46,7 +50,8 @@ class YoloGenerator(ShareTableGenerator):
         classes = [(self.data.names[number], labels[number]) for number in kept]
         folder = self.data.path.parent
         pictures = find_pictures(self.data, set_name, allow_outside)
-        table = _table(self.data, pictures, labels, ignore_classes)
+        rows = Rows.of_options(kwargs)
+        table = _table(self.data, rows, pictures, labels, ignore_classes)
         super().__init__(table, classes, folder, self.data.path, **kwargs)
 
 
@@ -134,9 +139,9 @@ def label_path(data, picture):
     return (base / Path(*parts)).with_suffix(".txt")
 
 
-def _table(data, pictures, labels, ignore_classes):
-    """Return the Table of pictures, their names relative to data.yaml's folder."""
-    rows, folder, without = Rows(), data.path.parent, 0
+def _table(data, rows, pictures, labels, ignore_classes):
+    """Return the Table of pictures, read into empty `rows`; names are relative to data.yaml."""
+    folder, without = data.path.parent, 0
     for index, picture in enumerate(pictures):
         path = label_path(data, picture)
         if kind_of(path) == "file":

@@ -167,7 +167,10 @@ def add_objects(rows, picture, path, labels, poses=False):
     """
     for line, text in read_lines(path):
         place, fields = f"{path}, line {line}:", text.split()
-        label = _label(fields[0], labels, place)
+        where, number = f"{Path(path).name}, line {line}", _number(fields[0])
+        if number not in labels:
+            rows.add_unknown(fields[0], where, _unknown(fields[0], labels, place))
+            continue
         if poses and len(fields) > BOX_FIELDS:
             fields = fields[:BOX_FIELDS]
         is_polygon = len(fields) >= MIN_POLYGON_FIELDS and len(fields) % 2
@@ -178,17 +181,14 @@ def add_objects(rows, picture, path, labels, poses=False):
             )
         values = [_share(field, place) for field in fields[1:]]
         box = _around(values) if is_polygon else _corners(*values)
-        rows.add(picture, box, label, False, f"{Path(path).name}, line {line}")
+        rows.add(picture, box, labels[number], False, where)
 
 
-def _label(text, labels, place):
-    number = _number(text)
-    if number not in labels:
-        raise AnnotationError(
-            f"{place} {shown(text)} is not the number of a class, {min(labels)} to {max(labels)}. "
-            "Mend it, or add the class to data.yaml"
-        )
-    return labels[number]
+def _unknown(text, labels, place):
+    return AnnotationError(
+        f"{place} {shown(text)} is not the number of a class, {min(labels)} to {max(labels)}. "
+        "Mend it, or add the class to data.yaml"
+    )
 
 
 def _share(text, place):

@@ -7,7 +7,8 @@ from keras_retinanet.report.markup import element
 WIDTH = 520  # of a chart in its own units, some pixels
 NAMES = 150  # of the column of names
 ROW, BAR = 24, 14  # height of a row, and of its bar
-HEIGHT = 170  # of a chart of columns
+HEIGHT = 170  # of a chart of columns with one line of names
+LINE, LETTER = 15, 7  # height of a line of names, width of a letter
 LETTERS = 22  # of a name; the rest is cut
 
 
@@ -42,19 +43,22 @@ def columns(bars, unit=""):
     most = max((bar.number for bar in bars), default=0) or 1
     wide = WIDTH / max(len(bars), 1)
     floor = HEIGHT - 38
+    crowded = max((len(bar.name) for bar in bars), default=0) * LETTER > wide
     parts = [element("line", x1=0, x2=WIDTH, y1=floor, y2=floor, class_="axis")]
     for place, bar in enumerate(bars):
         height = (floor - 18) * bar.number / most
         bad = (floor - 18) * bar.bad / most
         left, width = place * wide + 0.1 * wide, 0.8 * wide
+        below = floor + LINE * (2 if crowded and place % 2 else 1)  # every second name lower
         parts += [
             _rect(left, floor - height, width, height - bad, "bar"),
             _rect(left, floor - bad, width, bad, "bad"),
             _text(left + width / 2, floor - height - 4, f"{bar.number:,}", "soft", "middle"),
-            _text(left + width / 2, floor + 15, bar.name, anchor="middle"),
+            _text(left + width / 2, below, bar.name, anchor="middle"),
         ]
-    parts.append(_text(WIDTH, HEIGHT - 5, unit, "soft", "end"))
-    return _svg(HEIGHT, parts)
+    height = HEIGHT + LINE * crowded
+    parts.append(_text(WIDTH, height - 5, unit, "soft", "end"))
+    return _svg(height, parts)
 
 
 def key(good, bad):

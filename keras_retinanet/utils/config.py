@@ -20,7 +20,7 @@ Every section may be left out; keras-retinanet 1.0 knew the first two.
 import configparser
 import io
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from keras_retinanet.utils.anchors import DEFAULT_LEVELS, AnchorParameters
@@ -112,6 +112,14 @@ def parse_anchor_parameters(config):
         raise
     except ValueError as error:
         raise ConfigError(f"[{ANCHORS}] {error}") from error
+
+
+def over(anchors, config):
+    """Return `anchors` with what the section of `config` says; what it cannot say stays."""
+    if ANCHORS not in config:
+        return anchors
+    given = parse_anchor_parameters(config)
+    return replace(anchors, **{key: getattr(given, key) for key in KEYS[ANCHORS]})
 
 
 def parse_pyramid_levels(config):

@@ -57,13 +57,18 @@ def preprocess_image(x, mode="caffe"):
     """Return what a network wants to see of pictures [..., H, W, C], float32.
 
     Args:
-        x: levels 0 to 255, uint8 or float; three channels are blue first.
+        x: levels 0 to 255, uint8 or float; uint16 for a `Preprocessing` of 16 bits. Three
+            channels are blue first.
         mode: a `Preprocessing`, or the name of one: "caffe" (mean subtracted), "tf" (-1 to 1) or
             "torch" (mean 0, deviation 1) are 1.0's.
+
+    Raises:
+        ValueError: pictures of other bits than `mode` is for.
     """
     preprocessing = preprocessing_of(mode)
     scale, mean, std = preprocessing.constants()
     x = np.asarray(x)
+    preprocessing.check_bits(x.dtype)
     if preprocessing.order == "rgb" and x.shape[-1] == 3:
         x = x[..., ::-1]
     if x.dtype != np.uint8 or x.ndim < 3 or x.shape[-1] != 3 or not x.size:

@@ -1,15 +1,18 @@
 """What a network wants to see of pictures: order of the channels, scale, mean and deviation.
 
 The network's input is (x * scale - mean) / std, x being levels 0 to 255 in the order of channels
-that the network was trained with. Pictures are blue first everywhere else in this package.
+that the network was trained with; levels of 16 bits are divided by 257 first, so that both kinds
+end at 255. Pictures are blue first everywhere else in this package.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from keras import ops
 
 ORDERS = ("bgr", "rgb")
+# bits of a picture's levels: factor that brings them to 0 to 255
+BITS = {8: 1.0, 16: 255 / 65535}
 
 
 @dataclass(frozen=True)
@@ -21,14 +24,18 @@ class Preprocessing:
             never turned round.
         scale: factor on the levels, before the mean is subtracted.
         mean, std: one number for each channel, in the network's order.
+        bits: of the pictures' levels, 8 or 16.
     """
 
     order: str = "bgr"
     scale: float = 1.0
     mean: tuple = (0.0, 0.0, 0.0)
     std: tuple = (1.0, 1.0, 1.0)
+    bits: int = 8
 
     def __post_init__(self):
+        if self.bits not in BITS:
+            raise ValueError(f"levels must have 8 or 16 bits. Received: {self.bits!r}")
         if self.order not in ORDERS:
             raise ValueError(f"the order of channels must be bgr or rgb. Received: {self.order!r}")
         for name in ("mean", "std"):
@@ -45,8 +52,17 @@ class Preprocessing:
         return len(self.mean)
 
     def constants(self):
-        """Return scale, mean and std as float32 NumPy values."""
-        return np.float32(self.scale), np.float32(self.mean), np.float32(self.std)
+        """Return the factor on levels, mean and std as float32 NumPy values."""
+        return np.float32(self.scale * BITS[self.bits]), np.float32(self.mean), np.float32(self.std)
+
+    def check_bits(self, dtype):
+        """Raise ValueError where `dtype` is that of pictures of other bits; floats may be any."""
+        bits = {np.dtype(np.uint8): 8, np.dtype(np.uint16): 16}.get(np.dtype(dtype), self.bits)
+        if bits != self.bits:
+            raise ValueError(
+                f"pictures of {bits} bits, but the network takes levels of {self.bits}; save them "
+                f"with {self.bits} bits, or train a network on pictures of {bits} by --channels"
+            )
 
 
 # ImageNet's mean and deviation of levels 0 to 1, red first
@@ -85,11 +101,33 @@ def preprocessing_of(value):
     return PREPROCESSINGS[value]
 
 
+def bits_of(dtype):
+    """Return the bits of a picture's levels, by its dtype."""
+    return 16 if np.dtype(dtype) == np.uint16 else 8
+
+
+def for_channels(preprocessing, channels, bits=8):
+    """Return `preprocessing` for pictures of `channels` of `bits`.
+
+    Mean and deviation of channel i are those of channel i mod 3, blue first, since other than
+    three channels keep the order of the file; one channel gets their averages.
+    """
+    base = preprocessing_of(preprocessing)
+    if channels == base.channels:
+        return replace(base, bits=bits)
+    turned = -1 if base.order == "rgb" and base.channels == 3 else 1
+    mean, std = np.asarray(base.mean)[::turned], np.asarray(base.std)[::turned]
+    if channels == 1:
+        mean, std = mean.mean(keepdims=True), std.mean(keepdims=True)
+    taken = np.arange(channels) % len(mean)
+    return Preprocessing("bgr", base.scale, tuple(mean[taken]), tuple(std[taken]), bits)
+
+
 def normalised(images, preprocessing, order="bgr"):
     """Return float32 network input of levels [..., H, W, C], on the device.
 
     Args:
-        images: levels 0 to 255 of any number type.
+        images: levels of any number type, 0 to 255 or, as `preprocessing.bits` says, 65535.
         preprocessing: `Preprocessing`, or a name of one.
         order: of the channels of `images`.
     """

@@ -116,6 +116,12 @@ class Profile:
         return len(self.classes)
 
     @property
+    def picture_channels(self):
+        """Return how many channels pictures are read with as they are; None for 8-bit colour."""
+        usual = self.preprocessing.channels == 3 and self.preprocessing.bits == 8
+        return None if usual else self.preprocessing.channels
+
+    @property
     def coder(self):
         """Return the `BoxCoder` of the box_… fields."""
         return BoxCoder(

@@ -9,6 +9,7 @@ import numpy as np
 
 AGREEMENT = 0.5  # IoU, within what both tiles see, from which two detections are one object
 CONTAINED = 0.7  # share of a cut detection inside a whole one from which it is a part of that
+NO_WHOLE = 0.5  # of the cut one's score; below, what contains it is a worse guess, not the whole
 NEAR = 0.05  # of the tile's side; boxes of cut objects end some pixels before or at the border
 OVERLAP = 0.2
 
@@ -56,10 +57,11 @@ def merge(found, windows, size):
 
     Two detections of one class in two tiles are one object if they agree, by IoU, in what both
     tiles see: there, an object looks the same to both, however little or much of it either has.
-    Of a tile, at most one detection belongs to an object, since its own NMS held them apart. A
-    side of the object's box is taken from the best detection that no border cuts there, or, where
-    all are cut, from the one that reaches farthest. A detection that a border cuts and that lies
-    mostly in another of its class, which none cuts, is a part of it and goes.
+    The surest pairs are joined first, since networks guess poorly around every object, too. Of a
+    tile, at most one detection belongs to an object, since its own NMS held them apart. A side of
+    the object's box is taken from the best detection that no border cuts there, or, where all are
+    cut, from the one that reaches farthest. A detection that a border cuts and that lies mostly in
+    another of its class, which none cuts and which scores not much less, is a part of it and goes.
 
     Args:
         found: (boxes [D, 4] in pixels of the picture, scores [D], labels [D]) of each tile.
@@ -79,11 +81,11 @@ def merge(found, windows, size):
     boxes, scores, labels, tiles = boxes[order], scores[order], labels[order], tiles[order]
     seen = np.asarray(windows, np.float64)[tiles].reshape(-1, 4)  # each detection's window
     cut = cut_sides(boxes, seen, size)
-    groups = _groups(boxes, labels, tiles, seen, cut)
+    groups = _groups(boxes, scores, labels, tiles, seen, cut)
     merged = np.array([_outline(boxes[g], cut[g]) for g in groups]).reshape(-1, 4)
     first = np.array([g[0] for g in groups], int)
     still_cut = np.array([cut[g].all(axis=0).any() for g in groups], bool)
-    kept = ~_parts(merged, labels[first], still_cut)
+    kept = ~_parts(merged, scores[first], labels[first], still_cut)
     return merged[kept], scores[first[kept]], labels[first[kept]]
 
 
@@ -98,18 +100,19 @@ def cut_sides(boxes, windows, size):
     return inner & (np.abs(boxes - windows) <= np.maximum(near, 1))
 
 
-def _groups(boxes, labels, tiles, seen, cut):
+def _groups(boxes, scores, labels, tiles, seen, cut):
     """Return lists of the detections that are one object each, best first.
 
-    Detections come best first. Pairs are joined from the most agreeing on.
+    Detections come best first. Pairs are joined by their agreement times the lower score, from
+    the highest on.
     """
     one, other = _neighbours(boxes, tiles, seen, labels)
     agreement = _agreement(boxes, seen, cut, one, other)
+    agreeing = np.flatnonzero(agreement >= AGREEMENT)
+    worth = agreement[agreeing] * np.minimum(scores[one[agreeing]], scores[other[agreeing]])
     members = {index: [index] for index in range(len(boxes))}
     group_of = np.arange(len(boxes))
-    for pair in np.argsort(-agreement, kind="stable"):
-        if agreement[pair] < AGREEMENT:
-            break
+    for pair in agreeing[np.argsort(-worth, kind="stable")]:
         a, b = sorted((group_of[one[pair]], group_of[other[pair]]))
         if a == b or set(tiles[members[a]]) & set(tiles[members[b]]):
             continue
@@ -167,7 +170,7 @@ def _outline(boxes, cut):
     return np.where(cut.all(axis=0), farthest, whole)
 
 
-def _parts(boxes, labels, cut):
+def _parts(boxes, scores, labels, cut):
     """Return which boxes [D] are cut and lie mostly in a box of their class that is not."""
     parts = np.zeros(len(boxes), bool)
     for index in np.flatnonzero(cut):
@@ -175,5 +178,6 @@ def _parts(boxes, labels, cut):
         high = np.minimum(boxes[index, 2:], boxes[:, 2:])
         inside = np.clip(high - low, 0, None).prod(axis=1)
         area = (boxes[index, 2:] - boxes[index, :2]).prod()
-        parts[index] = (~cut & (labels == labels[index]) & (inside >= CONTAINED * area)).any()
+        wholes = ~cut & (labels == labels[index]) & (scores >= NO_WHOLE * scores[index])
+        parts[index] = (wholes & (inside >= CONTAINED * area)).any()
     return parts

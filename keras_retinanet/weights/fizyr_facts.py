@@ -67,8 +67,8 @@ class Facts:
 
 def _unsupported(path, what):
     return WeightsError(
-        f"{path}: its backbone is {what}, which this version does not have yet; it has "
-        "ResNet, VGG, DenseNet and MobileNet."
+        f"{path}: its backbone is {what}; detectors of 1.0 on it are not read yet, those on "
+        "ResNet, VGG, DenseNet and MobileNet are."
     )
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keras_retinanet.bin import datasets, train, train_options
+from keras_retinanet.bin import dataset_rows, datasets, train, train_options
 from keras_retinanet.bin.console import Parser
 from keras_retinanet.preprocessing import coco, csv_generator, kitti, open_images, pascal_voc, yolo
 from keras_retinanet.preprocessing.open_images_classes import RELEASES
@@ -141,6 +141,14 @@ def made(monkeypatch):
             ("A", "C"),
             {"ignore_classes": ("crowd", "mess", "rest")},
         ),
+        (
+            "train",
+            "--ignore-class crowd,mess csv A C",
+            "train",
+            "CSV",
+            ("A", "C"),
+            {"ignore_classes": ("crowd", "mess")},
+        ),
         ("train", "kitti D", "train", "Kitti", ("D", "train"), {}),
         ("train", "kitti D", "validation", "Kitti", ("D", "val"), {}),
         ("evaluate", "kitti D m.keras", "evaluate", "Kitti", ("D", "val"), {}),
@@ -234,4 +242,4 @@ def test_parts_of_other_classes_do_not_train(tmp_path):
 
 
 def test_the_releases_of_open_images_are_all_offered():
-    assert set(datasets.OID_VERSIONS) == RELEASES.keys()
+    assert set(dataset_rows.OID_VERSIONS) == RELEASES.keys()

@@ -36,7 +36,7 @@ OPTIONS_OF_1_0 = [
     ("train", "--tensorboard-freq batch", "tensorboard_freq", "batch"),
     ("train", "--no-snapshots", "snapshots", False),
     ("train", "--no-evaluation", "evaluation", False),
-    ("train", "--freeze-backbone", "freeze_backbone", True),
+    ("train", "--freeze-backbone", "freeze_backbone", 5),
     ("train", "--random-transform", "random_transform", True),
     ("train", "--random-transform", "augmentation", "random-transform"),
     ("train", "--augmentation overhead", "augmentation", "overhead"),
@@ -254,10 +254,15 @@ REFUSED = {
         [*CSV[train], "--augmentation", "mosaic", "--mosaic-off", "3", "--epochs", "2"],
         "--mosaic-off 3 is more than --epochs 2",
     ),
-    "channels that no network takes": (
+    "statistics of nothing": (
         train,
-        [*CSV[train], "--channels", "4"],
-        "--channels 4: networks take 8 bits of blue, green and red so far; leave the option out",
+        [*CSV[train], "--no-weights", "--batch-norm", "frozen"],
+        "--batch-norm frozen with --no-weights would keep statistics of nothing",
+    ),
+    "more stages than there are": (
+        train,
+        ["--freeze-backbone", "6", *CSV[train]],
+        "6 must be at least 0 and at most 5",
     ),
     "a file for a function": (
         debug,

@@ -8,7 +8,14 @@ import pytest
 
 from keras_retinanet.callbacks import CocoEval, Evaluate, RedirectModel, common
 from keras_retinanet.callbacks.common import ScalarWriter
-from tests.evaluation.fakes import FakeDetector, FakeGenerator, FakeNetwork, detections, truths
+from tests.evaluation.fakes import (
+    FakeDetector,
+    FakeGenerator,
+    FakeGeneratorWithRegion,
+    FakeNetwork,
+    detections,
+    truths,
+)
 
 # Keras 3.15's variables do not know the copy argument with which NumPy 2 reads them.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -55,6 +62,15 @@ def test_evaluate_puts_the_mean_ap_into_history_and_reports_each_class(trained):
         "1 instances of class dog with average precision: 1.0000",
         "mAP: 0.6667",
     ]
+
+
+def test_evaluate_leaves_out_what_is_found_in_regions_to_ignore(trained):
+    generator = FakeGeneratorWithRegion([truths((0, *RIGHT))], {0: "cat"})
+    found = [detections((0, 0.9, *LEFT), (0, 0.7, *RIGHT))]
+    evaluate = Evaluate(generator, coco=True, verbose=0)
+    history = trained[1]([RedirectModel(evaluate, FakeDetector(found))])
+    assert history["mAP"] == [1.0]
+    assert history["AP50"] == [pytest.approx(1.0)]
 
 
 def test_evaluate_weights_classes_and_adds_coco_numbers_on_request(trained):

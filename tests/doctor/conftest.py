@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from keras_retinanet.doctor.subject import Subject
+from keras_retinanet.preprocessing import box_forms
 from keras_retinanet.preprocessing.samples import Samples
 
 CLASSES = {0: "cat", 1: "dog"}
@@ -34,7 +35,10 @@ def make_subject(rows, sizes=((100, 200),), flat=(), repeated=(), **more):
         "samples": table(rows),
         "repeated": table(repeated),
         "flat": tuple(flat),
+        "regions": np.zeros(len(sizes), int),
         "classes": CLASSES,
+        "unknown": {},
+        "form": box_forms.CSV,
     }
     return Subject(**(fields | more))
 

@@ -10,6 +10,7 @@ from keras_retinanet.doctor.box_checks import check_boxes
 from keras_retinanet.doctor.picture_checks import check_pictures, check_same
 from keras_retinanet.doctor.same_pictures import look_alikes, same_bytes, thumbnails
 from keras_retinanet.doctor.subject import part_of
+from keras_retinanet.preprocessing import box_forms
 from keras_retinanet.preprocessing.samples import FlatBox
 
 
@@ -57,6 +58,21 @@ def test_empty_and_repeated_boxes_come_from_the_reader(subject):
     assert "2 boxes stand" in found["repeated boxes"].text
 
 
+@pytest.mark.parametrize(
+    ("form", "said", "remedy"),
+    [
+        (box_forms.CSV, "x2 is not right of x1, or y2 not below y1", "training stops at them"),
+        (box_forms.KITTI, "right is not right of left, or bottom not below top", "leaves them out"),
+        (box_forms.COCO, "width or height is not above 0", "training leaves them out"),
+        (box_forms.YOLO, "width or height is not above 0", "training leaves them out"),
+    ],
+)
+def test_empty_boxes_are_told_in_the_words_of_their_format(subject, form, said, remedy):
+    flat = [FlatBox(0, (5.0, 5.0, 5.0, 9.0), 1, "line 7")]
+    (finding,) = check_boxes(subject([], flat=flat, form=form))
+    assert finding.text == f"1 box has no area: {said}" and remedy in finding.remedy
+
+
 def test_boxes_of_one_class_at_iou_0_9_are_one_object(subject):
     rows = [
         (0, 0, 0, 100, 10, 0),
@@ -94,16 +110,35 @@ def test_pictures_and_classes_are_counted(subject):
     assert {finding.severity for finding in found.values()} == {"fault", "note"}
 
 
+def test_unknown_classes_are_listed_the_commonest_first(subject):
+    unknown = {"cta": [1, "line 4"], "cow": [20, "line 9"]}
+    found = by_kind(check_pictures(subject([(0, 10, 10, 20, 20, 0)], unknown=unknown)))
+    finding = found["unknown classes"]
+    assert (finding.severity, finding.count) == ("fault", 21)
+    assert finding.text == "21 boxes have names that no class has: 'cow' (20), 'cta' (1)"
+    assert finding.places == ("'cow' in line 9", "'cta' in line 4")
+
+
+def test_pictures_with_regions_alone_are_not_called_pure_background(subject):
+    sizes, regions = ((100, 200),) * 4, np.array([0, 2, 0, 1])
+    found = by_kind(check_pictures(subject([(3, 10, 10, 20, 20, 0)], sizes, regions=regions)))
+    assert found["pictures without objects"].places == ("0.png", "2.png")
+    alone = found["pictures with regions to ignore alone"]
+    assert alone.places == ("1.png",) and "background" in alone.remedy
+    assert alone.text == "1 picture has no object, but regions to ignore"
+
+
 def test_a_part_keeps_every_nth_picture_with_its_boxes(subject):
     rows = [(picture, 0, 0, 9, 9, picture % 2) for picture in range(6) for _ in range(2)]
     flat = [FlatBox(3, (0, 0, 0, 1), 0, "a"), FlatBox(4, (0, 0, 0, 1), 0, "b")]
-    whole = subject(rows, [(10 + index, 20) for index in range(6)], flat, broken={2: "x", 5: "y"})
+    more = {"broken": {2: "x", 5: "y"}, "regions": np.arange(6)}
+    whole = subject(rows, [(10 + index, 20) for index in range(6)], flat, **more)
     assert part_of(whole, 12) is whole
     part = part_of(whole, 6)
     assert part.names == ("0.png", "2.png", "4.png")
     assert part.samples.pictures.tolist() == [0, 0, 1, 1, 2, 2]
     assert part.sizes[:, 0].tolist() == [10, 12, 14]
-    assert part.broken == {1: "x"}
+    assert part.broken == {1: "x"} and part.regions.tolist() == [0, 2, 4]
     assert [(each.picture, each.place) for each in part.flat] == [(2, "b")]
 
 

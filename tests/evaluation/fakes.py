@@ -55,6 +55,13 @@ class FakeGenerator:
         return image.astype(np.float32) - 100.0
 
 
+class FakeGeneratorWithRegion(FakeGenerator):
+    """A region to ignore, of any class, in the left 20 pixels of every image."""
+
+    def load_ignored(self, index):
+        return {"labels": np.array([-1]), "bboxes": np.array([[0.0, 0.0, 20.0, 40.0]])}
+
+
 class FakeDetector:
     """Return given detections for the image whose colour is their index, padded with -1."""
 

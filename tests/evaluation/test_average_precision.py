@@ -11,6 +11,7 @@ from keras_retinanet.evaluation import (
     Detections,
     Truths,
     average_precisions,
+    coco_metrics,
     mean_ap,
     weighted_mean_ap,
 )
@@ -76,8 +77,101 @@ HAND_TABLES = {
 }
 
 
+# A row of `regions_and` is a region to ignore where it says so, else an object.
+
+
+def regions_and(*rows):
+    return truths(*(row[1:] for row in rows), crowd=np.array([row[0] == "region" for row in rows]))
+
+
+FAR = (60, 0, 70, 10)
+HEAP = (60, 0, 90, 30)
+
+# The same for images with regions to ignore.
+TABLES_WITH_REGIONS = {
+    "a region alone is no object": ([regions_and(("region", 0, *HEAP))], [detections()], 0.0, 0),
+    "a region marked as none": (
+        [truths((0, *LEFT), crowd=np.array([False]))],
+        [detections()],
+        0,
+        1,
+    ),
+    # score  box         hit       precision  recall
+    # 0.9    in heap     left out
+    # 0.8    left        yes       1          1
+    "a detection in a region is no mistake": (
+        [regions_and(("object", 0, *LEFT), ("region", 0, *HEAP))],
+        [detections((0, 0.9, *FAR), (0, 0.8, *LEFT))],
+        1.0,
+        1,
+    ),
+    "regions do not reach other images": (
+        [regions_and(("object", 0, *LEFT), ("region", 0, *HEAP)), truths()],
+        [detections((0, 0.8, *LEFT)), detections((0, 0.9, *FAR))],
+        0.5,
+        1,
+    ),
+    "regions of another class exempt nothing": (
+        [regions_and(("object", 0, *LEFT), ("region", 1, *HEAP))],
+        [detections((0, 0.9, *FAR), (0, 0.8, *LEFT))],
+        0.5,
+        1,
+    ),
+    # 50 of the detection's 100 square pixels lie inside: just enough.
+    "half inside is inside": (
+        [regions_and(("object", 0, *LEFT), ("region", 0, *HEAP))],
+        [detections((0, 0.9, 55, 0, 65, 10), (0, 0.8, *LEFT))],
+        1.0,
+        1,
+    ),
+    # 49 of 100
+    "less than half inside is outside": (
+        [regions_and(("object", 0, *LEFT), ("region", 0, *HEAP))],
+        [detections((0, 0.9, 54.9, 0, 64.9, 10), (0, 0.8, *LEFT))],
+        0.5,
+        1,
+    ),
+    # The region's area does not matter, as it would for an IoU: 100 / 10,000.
+    "a large region around a small detection": (
+        [regions_and(("object", 0, 200, 0, 210, 10), ("region", 0, 0, 0, 100, 100))],
+        [detections((0, 0.9, *LEFT), (0, 0.8, 200, 0, 210, 10))],
+        1.0,
+        1,
+    ),
+    # score  box         hit       precision  recall
+    # 0.9    far         yes       1          1/2    an object in the region is found
+    # 0.8    far again   left out                    it takes no object and lies in the region
+    # 0.7    left        yes       1          1
+    "an object in a region counts, what is found of it twice does not": (
+        [regions_and(("region", 0, *HEAP), ("object", 0, *FAR), ("object", 0, *LEFT))],
+        [detections((0, 0.9, *FAR), (0, 0.8, *FAR), (0, 0.7, *LEFT))],
+        1.0,
+        2,
+    ),
+    "an object in a region is missed": (
+        [regions_and(("region", 0, *HEAP), ("object", 0, *FAR), ("object", 0, *LEFT))],
+        [detections((0, 0.9, *LEFT))],
+        0.5,
+        2,
+    ),
+    # Two regions that have half of it only together: each is asked by itself, as in COCO's rule.
+    "two regions are not added up": (
+        [
+            regions_and(
+                ("object", 0, *LEFT), ("region", 0, 60, 0, 64, 10), ("region", 0, 66, 0, 70, 10)
+            )
+        ],
+        [detections((0, 0.9, *FAR), (0, 0.8, *LEFT))],
+        0.5,
+        1,
+    ),
+}
+
+
 @pytest.mark.parametrize(
-    ("true", "found", "ap", "instances"), HAND_TABLES.values(), ids=HAND_TABLES.keys()
+    ("true", "found", "ap", "instances"),
+    [*HAND_TABLES.values(), *TABLES_WITH_REGIONS.values()],
+    ids=[*HAND_TABLES, *TABLES_WITH_REGIONS],
 )
 def test_average_precision_is_that_of_the_hand_table(true, found, ap, instances):
     value, count = average_precisions(true, found, [0])[0]
@@ -141,6 +235,24 @@ def _assert_equals_reference(true, found, labels, iou_threshold):
         ap, instances = reference.average_precision(true, found, label, iou_threshold)
         assert values[label] == (pytest.approx(ap, abs=1e-9), instances)
     return values
+
+
+def test_one_threshold_of_the_coco_numbers_leaves_out_the_same_detections():
+    """AP50 samples the envelope at 101 recalls: with 100 objects both are its mean within 1/100."""
+    rng = np.random.default_rng(1)
+    true, found = [], []
+    for _ in range(20):
+        corners = rng.uniform(0, 400, (8, 2))
+        boxes = np.concatenate([corners, corners + rng.uniform(20, 90, (8, 2))], axis=1)
+        true.append(Truths(boxes, np.zeros(8, np.int64), np.arange(8) >= 5))
+        near = np.concatenate([boxes[:5] + rng.normal(0, 5, (5, 4)), boxes[5:] * 0.98])
+        scores = np.append(rng.uniform(0.1, 0.9, 5), rng.uniform(0.5, 1, 3)).astype(np.float32)
+        found.append(Detections(near.astype(np.float32), scores, np.zeros(8, np.int32)))
+    ap, instances = average_precisions(true, found, [0])[0]
+    without = [truth.objects() for truth in true]
+    assert instances == 100
+    assert ap == pytest.approx(coco_metrics(true, found)["AP50"], abs=0.01)
+    assert average_precisions(without, found, [0])[0][0] < ap - 0.1
 
 
 def test_average_precision_of_the_published_voc_sample_is_24_56_percent(real_data):

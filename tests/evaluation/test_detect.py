@@ -6,7 +6,14 @@ import pytest
 from keras_retinanet.evaluation import detect_dataset, evaluate, labels_of, truths_of
 from keras_retinanet.utils import eval as old_eval
 from keras_retinanet.utils.compute_overlap import compute_overlap
-from tests.evaluation.fakes import FakeDetector, FakeGenerator, FakeNetwork, detections, truths
+from tests.evaluation.fakes import (
+    FakeDetector,
+    FakeGenerator,
+    FakeGeneratorWithRegion,
+    FakeNetwork,
+    detections,
+    truths,
+)
 
 LEFT = (0, 0, 10, 10)
 RIGHT = (20, 0, 30, 10)
@@ -120,6 +127,13 @@ def test_evaluate_survives_ids_from_one_where_num_classes_counts_them():
     generator = Counted([truths((2, *LEFT))], {1: "cat", 2: "dog"})
     values, _ = evaluate(generator, FakeDetector([detections((2, 0.9, *LEFT))]))
     assert values == {1: (0.0, 0), 2: (1.0, 1)}
+
+
+def test_evaluate_leaves_out_what_is_found_in_regions_to_ignore():
+    generator = FakeGeneratorWithRegion([truths((1, *RIGHT))], {1: "cat", 4: "dog"})
+    found = [detections((1, 0.9, *LEFT), (4, 0.8, *LEFT), (1, 0.7, *RIGHT))]
+    values, _ = evaluate(generator, FakeDetector(found))
+    assert values == {1: (1.0, 1), 4: (0.0, 0)}
 
 
 def test_labels_of_leaves_out_labels_that_the_generator_does_not_know():

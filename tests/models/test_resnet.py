@@ -1,5 +1,7 @@
 """ResNet and its relatives give what the same network in torch gives; each switch counts."""
 
+import tempfile
+
 import keras
 import numpy as np
 import pytest
@@ -30,6 +32,7 @@ HEAVY_CASES = {
     "resnet50d": {"blocks": (3, 4, 6, 3), "deep": True},
     "resnet101d": {"blocks": (3, 4, 23, 3), "deep": True},
     "resnet152d": {"blocks": (3, 8, 36, 3), "deep": True},
+    "resnext101_32x4d": {"blocks": (3, 4, 23, 3), "groups": 32, "width": 128},
     "resnext101_32x8d": {"blocks": (3, 4, 23, 3), "groups": 32, "width": 256},
     "resnext101_64x4d": {"blocks": (3, 4, 23, 3), "groups": 64, "width": 256},
     "wide_resnet50_2": {"blocks": (3, 4, 6, 3), "width": 128},
@@ -50,8 +53,9 @@ def pair(name, case, style=None, **theirs):
     """Return our network and torch's of equal random weights, ready for inference."""
     truth = randomised(TorchResNet(**case, **theirs))
     ours = build_resnet(keras.Input((None, None, 3)), name, **(TORCH | (style or {})))
-    tensors = {key: value.numpy() for key, value in truth.state_dict().items()}
-    set_all("file", match_torch_backbone("file", tensors, ours))
+    with tempfile.NamedTemporaryFile(suffix=".pth") as file:
+        torch.save(truth.state_dict(), file.name)
+        set_all(file.name, match_torch_backbone(file.name, ours, name))
     return ours, truth
 
 

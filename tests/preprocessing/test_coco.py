@@ -2,11 +2,13 @@
 
 import json
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from keras_retinanet.preprocessing import coco_file
 from keras_retinanet.preprocessing.annotation_files import check_name
 from keras_retinanet.preprocessing.coco import CocoGenerator
 from keras_retinanet.preprocessing.samples import AnnotationError, AnnotationWarning
@@ -152,6 +154,42 @@ def test_a_file_without_annotations_is_a_dataset_of_background(coco_tree):
     assert (generator.raw_batch(0)[1]["labels"] == -1).all()
 
 
+DAMAGED = {  # end of a file, what is said of it where it is large
+    "cut": (
+        b'"annotations": [{"id": 1, "bb',
+        "line 2: not JSON: .* is cut off here, at column 30",
+    ),
+    "cut in a number": (b'"annotations": [1', "the file is cut off here, at column 18"),
+    "zeros": (b'"annotations": [\0\0\0]}', "invalid character, at column 17"),
+    "no comma": (b'"annotations": [1 2]}', "expected ',' or ']', at column 19"),
+    "rest of another file": (b'"annotations": []}]}', "trailing characters, at column"),
+    "NaN, which json knows": (
+        b'"annotations": [{"image_id": 9, "category_id": 3, "bbox": [NaN, 1, 2, 3]}]}',
+        r"annotations\[0\] \(id 'None'\): bbox '\[nan, 1, 2, 3\]' has a number that is not",
+    ),
+    "half a pair": (
+        b'"annotations": [{"x": "\\ud800"}]}',
+        r"annotations\[0\] .* has no 'image_id'",
+    ),
+    "encoding": (b'"annotations": ["\xff"]}', "byte 0xff at .* is not utf-8"),
+}
+
+
+@pytest.mark.parametrize(("end", "message"), DAMAGED.values(), ids=DAMAGED)
+def test_a_large_file_that_is_damaged_is_refused_without_reading_it_slowly(
+    coco_tree, monkeypatch, end, message
+):
+    monkeypatch.setattr(coco_file, "LARGE", 0)
+    start = json.dumps({"images": IMAGES, "categories": CATEGORIES})[:-1].encode()
+    if "annotations" not in message and "utf" not in message:
+        monkeypatch.setattr(coco_file, "read_json", None)
+    root = coco_tree()
+    (root / "annotations" / "instances_val.json").write_bytes(start + b",\n" + end)
+    with pytest.raises(AnnotationError, match=message) as caught:
+        CocoGenerator(root, "val")
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "content, message",
     [
@@ -220,16 +258,30 @@ def test_bad_pictures_and_categories_are_named_by_their_place(coco_tree, content
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["..", ".", "a/../../b.png", "a\\..\\..\\b.png", "/a.png", " "])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("..", ".", "./", "a/../../b.png", "a\\..\\..\\b.png", "a/../b.png", " "),
+        *("/a.png", "/zzz/a.png", "//a.png", "{d}", "{d}/", "{d}-not/a.png", "{d}/../a.png"),
+    ],
+)
 def test_names_that_leave_the_folder_are_refused(tmp_path, name):
     with pytest.raises(AnnotationError):
-        check_name(name, tmp_path, "here")
+        check_name(name.format(d=tmp_path), tmp_path, "here")
 
 
-@pytest.mark.parametrize("name", ["a.png", "sub/a b.png", "..a.png", "ä\u00a0.png"])
+@pytest.mark.parametrize("name", ["a.png", "sub/a b.png", "..a.png", "./a.png", "ä\u00a0.png"])
 def test_names_inside_the_folder_are_kept(tmp_path, name):
     assert check_name(name, tmp_path, "here") == name
     assert check_name(str(tmp_path / name), tmp_path, "here") == str(tmp_path / name)
+
+
+def test_names_of_a_folder_named_from_here_are_checked_like_others(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("", ".", "set", Path("set")):
+        assert check_name("sub/a.png", folder, "here") == "sub/a.png"
+        with pytest.raises(AnnotationError, match="'/zzz/a.png' leads out of the folder"):
+            check_name("/zzz/a.png", folder, "here")
 
 
 def test_a_file_alone_has_its_pictures_beside_it(coco_tree, tmp_path):

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 
 from keras_retinanet.preprocessing import csv_reader, csv_text
 from keras_retinanet.preprocessing.csv_plain import class_table, plain_rows
-from keras_retinanet.preprocessing.samples import AnnotationError, AnnotationWarning, Samples
+from keras_retinanet.preprocessing.samples import (
+    AnnotationError,
+    AnnotationWarning,
+    LeftOut,
+    Samples,
+)
 
 CLASSES = {"cat": 0, "dog": 3, "käfer": 7, "a long name of a class": 9}
 COLUMNS = range(6)
@@ -18,15 +23,17 @@ COLUMNS = range(6)
 
 def outcome(path):
     """Return all that `read_samples` says of a file, comparable to the last bit."""
+    sizes = []
     with warnings.catch_warnings(record=True) as notices:
         warnings.simplefilter("always")
         try:
-            samples = csv_reader.read_samples(path, CLASSES)
+            samples = csv_reader.read_samples(path, CLASSES, sizes=sizes)
         except AnnotationError as error:
             return str(error)
     columns = [samples.pictures, samples.boxes, samples.labels]
     kinds = [(column.dtype.str, column.shape, column.tobytes()) for column in columns]
-    return samples.paths, kinds, [str(notice.message) for notice in notices]
+    stated = [size.tolist() for size in sizes]
+    return samples.paths, stated, kinds, [str(notice.message) for notice in notices]
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +103,19 @@ texts = st.tuples(
 def test_the_fast_way_says_what_the_slow_way_says(both_ways, text):
     fast, slow = both_ways(text.encode("utf-8", "surrogatepass"))
     assert fast == slow
+
+
+sides = st.sampled_from(["640", "480", " 640", "", "0", "wide", "-3", "1e2", "123456789", "٣"])
+sized = st.tuples(good, sides, sides).map(lambda t: ",".join((*t[0][:1], *t[1:], *t[0][1:])))
+HEADER_WITH_SIZES = "path,width,height,x1,y1,x2,y2,class\n"
+
+
+@settings(max_examples=200, deadline=None)
+@given(rows=st.lists(sized, min_size=2, max_size=12))
+def test_both_ways_find_the_same_sizes_of_pictures(both_ways, rows):
+    fast, slow = both_ways((HEADER_WITH_SIZES + "\n".join(rows)).encode())
+    assert fast == slow
+    assert isinstance(fast, str) or len(fast[1][0]) == len(fast[0])
 
 
 @settings(max_examples=200, deadline=None)
@@ -218,15 +238,17 @@ def test_notices_of_a_header_and_repeats_are_given(tmp_path):
     ]
 
 
-def test_flat_boxes_and_repeats_are_handed_out_to_who_asks(tmp_path):
+def test_flat_boxes_repeats_and_unknown_names_are_handed_out_to_who_asks(tmp_path):
     rows = [f"{place // 3}.jpg,1,2,{3 + place},4,cat" for place in range(3_000)]
     rows[2_000] = "666.jpg,1,2,1,4,dog"
     rows[2_500] = rows[2_499]
+    rows[2_800] = "933.jpg,1,2,9,4,cow"
+    left_out = LeftOut()
     (tmp_path / "rows.csv").write_text("\n".join(rows))
-    left_out = []
     samples = csv_reader.read_samples(tmp_path / "rows.csv", CLASSES, left_out)
-    assert len(samples.labels) == 2_998
-    flat, repeated = left_out
-    assert flat == (666, (1, 2, 1, 4), 3, "line 2001")
+    assert len(samples.labels) == 2_997
+    assert left_out.flat == [(666, (1, 2, 1, 4), 3, "line 2001")]
+    assert left_out.unknown.found == {"cow": [1, "line 2801"]}
+    repeated = left_out.repeated
     assert repeated.pictures.tolist() == [833]
     assert repeated.boxes.tolist() == [[1, 2, 2502, 4]]

@@ -299,3 +299,36 @@ def test_a_hundred_thousand_rows_are_read_in_seconds(tmp_path):
     samples = read_samples(path, CLASSES)
     assert time.process_time() - start < 5
     assert len(samples.boxes) == 100_000
+
+
+SIZED = {  # a file with a header, [height, width] of its pictures
+    "no columns": ("path,x1,y1,x2,y2,class\na.png,1,2,3,4,cat", []),
+    "one column alone": ("path,width,x1,y1,x2,y2,class\na.png,9,1,2,3,4,cat", []),
+    "twice": ("path,width,width,height,x1,y1,x2,y2,class\na.png,9,9,9,1,2,3,4,cat", []),
+    "as in tutorials": (
+        "filename,width,height,class,xmin,ymin,xmax,ymax\na.png,640,480,cat,1,2,3,4",
+        [[480, 640]],
+    ),
+    "the first row of a picture counts": (
+        "path,width,height,x1,y1,x2,y2,class\n"
+        "a.png,640,480,1,2,3,4,cat\nb.png,20,10,,,,,\na.png,64,48,3,2,9,4,cat",
+        [[480, 640], [10, 20]],
+    ),
+    "no numbers": (
+        "path,width,height,x1,y1,x2,y2,class\na.png,wide,,1,2,3,4,cat\nb.png,-2,1e3,,,,,",
+        [[0, 0], [0, 0]],
+    ),
+    "at the end, and left out": (
+        "path,x1,y1,x2,y2,class,width,height\na.png,1,2,3,4,cat",
+        [[0, 0]],
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore::keras_retinanet.preprocessing.samples.AnnotationWarning")
+@pytest.mark.parametrize(("text", "stated"), SIZED.values(), ids=SIZED)
+def test_sizes_of_pictures_are_read_where_a_header_has_them(tmp_path, text, stated):
+    (tmp_path / "rows.csv").write_text(text)
+    sizes = []
+    read_samples(tmp_path / "rows.csv", {"cat": 0}, sizes=sizes)
+    assert [row for size in sizes for row in size.tolist()] == stated

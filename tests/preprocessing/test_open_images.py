@@ -226,7 +226,7 @@ def test_boxes_without_an_area_are_counted(opened):
     with pytest.warns(AnnotationWarning) as found:
         generator = opened([*rows, ROWS[0]])
     assert [str(warning.message).split(": ", 1)[1] for warning in found] == [
-        "boxes without an area are left out: 1",
+        "boxes without an area are left out: 1, the first in train-annotations-bbox.csv, line 4",
         "repeated boxes are left out: 1",
         "boxes that round to no pixel at all are left out: 1",
     ]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_retinanet.preprocessing.rows import Rows
 from keras_retinanet.preprocessing.samples import AnnotationError, AnnotationWarning
-from keras_retinanet.preprocessing.table import Rows
 from keras_retinanet.preprocessing.yolo import YoloGenerator
 from keras_retinanet.preprocessing.yolo_files import add_objects, read_data_file
 

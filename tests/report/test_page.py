@@ -117,6 +117,13 @@ def test_bars_are_as_long_as_their_numbers():
     assert Nesting(charts.rows([])).tags == Nesting(charts.columns([])).tags[:1] == ["svg"]
 
 
+@pytest.mark.parametrize(("name", "lines"), [("a", 1), ("128-192", 2)])
+def test_names_too_long_for_their_columns_stand_in_two_lines(name, lines):
+    chart = charts.columns([charts.Bar(name, 1)] * 13)
+    tops = re.findall(rf'y="([\d.]+)" text-anchor="middle">{name}<', chart)
+    assert len(tops) == 13 and len(set(tops)) == lines
+
+
 def test_a_picture_comes_back_from_its_uri():
     image = np.full((20, 30, 3), (200, 30, 60), np.uint8)  # blue first
     head, data = pictures.data_uri(image).split(",")

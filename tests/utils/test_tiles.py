@@ -124,6 +124,17 @@ MERGED = {  # windows, size, (x1, y1, x2, y2, score, label) of each tile, merged
         [[(94, 12, 100, 30, 0.3, 0)], [(88, 10, 130, 50, 0.9, 0)]],
         [(88, 10, 130, 50, 0.9, 0)],
     ),
+    "an object near a border outlives the poor guess that it lies in": (
+        PAIR, PAIR_SIZE,
+        [[(70, 10, 96, 50, 0.9, 0), (40, 5, 94, 55, 0.1, 0)], []],  # 960 of its 1040 lie inside
+        [(70, 10, 96, 50, 0.9, 0), (40, 5, 94, 55, 0.1, 0)],
+    ),
+    "a poor guess that agrees by chance takes no object's other half": (
+        PAIR, PAIR_SIZE,
+        # where both see, from 80 to 100: IoU 0.95 with the 0.8, 1.0 with the 0.1
+        [[(60, 10, 100, 50, 0.9, 0)], [(80, 12, 140, 50, 0.8, 0), (80, 10, 105, 50, 0.1, 0)]],
+        [(60, 10, 140, 50, 0.9, 0)],
+    ),
     "a small whole object before a large one stays": (
         PAIR, PAIR_SIZE,
         [[(20, 20, 30, 30, 0.5, 0), (10, 10, 70, 70, 0.9, 0)], []],

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from keras_retinanet import models
+from keras_retinanet.models.backbone_files import named_as_ours
 from keras_retinanet.models.weight_files import WeightsError
 from tests.weights import keras2_file
 
@@ -105,7 +106,10 @@ def test_the_real_backbones_load_with_every_weight(name, file, real_data):
         if layer.name not in names:
             continue
         for ours, theirs in zip(layer.weights, truth.get_layer(layer.name).weights, strict=True):
-            assert np.array_equal(*map(keras.ops.convert_to_numpy, (ours, theirs))), ours.path
+            one, two = map(keras.ops.convert_to_numpy, (ours, theirs))
+            # red first in the file, blue first in the network
+            turned = two[:, :, ::-1] if layer.name in ("conv1", "Conv1") else two
+            assert np.array_equal(one, turned), ours.path
             checked += 1
     assert checked == len(truth.weights)
 
@@ -141,3 +145,69 @@ def test_a_file_of_keras_3_without_names_loads_by_class_and_number(unnamed):
     kernels = (m.get_layer("conv_pw_13").weights[0] for m in (network, model))
     assert np.array_equal(*map(keras.ops.convert_to_numpy, kernels))
     assert "does not fit mobilenet224_0.5" in refusal("mobilenet224_0.5", path)
+
+
+def network_of(name, stored, tmp_path):
+    """Return the network that a Keras 2 file of these layers gives."""
+    path = keras2_file.write_layers(tmp_path / "backbone.h5", stored)
+    return models.backbone(name).retinanet(3, backbone_weights=path, **SMALL)
+
+
+def kernels(model, name):
+    return keras.ops.convert_to_numpy(model.get_layer(name).weights[0])
+
+
+@pytest.fixture(scope="module")
+def mobilenet_v3():
+    model, _ = models.backbone("mobilenetv3_small_0.75").build(keras.Input((None, None, 3)))
+    return keras2_file.randomise(model)
+
+
+def test_names_of_keras_2_with_slashes_and_capitals_are_understood(mobilenet_v3, tmp_path):
+    old = {"conv": "Conv", "conv_bn": "Conv/BatchNorm", "conv_1_bn": "Conv_1/BatchNorm"}
+    old |= {
+        "expanded_conv_squeeze_excite_conv": "expanded_conv/squeeze_excite/Conv",
+        "expanded_conv_3_depthwise_bn": "expanded_conv_3/depthwise/BatchNorm",
+    }
+    stored = {
+        old.get(name, name): weights
+        for name, weights in keras2_file.stored_layers(mobilenet_v3).items()
+    }
+    assert set(old.values()) <= set(stored)
+    network = network_of("mobilenetv3_small_0.75", stored, tmp_path)
+    name = "expanded_conv_squeeze_excite_conv"
+    assert np.array_equal(kernels(network, name), kernels(mobilenet_v3, name))
+    assert np.array_equal(kernels(network, "conv"), kernels(mobilenet_v3, "conv")[:, :, ::-1])
+
+
+def numbered(model):
+    """Return the stored layers of `model` under names that say nothing."""
+    return {
+        f"layer_{index}": {
+            f"layer_{index}/{weight.rsplit('/')[-1]}": array for weight, array in weights.items()
+        }
+        for index, weights in enumerate(keras2_file.stored_layers(model).values())
+    }
+
+
+def test_a_file_with_other_names_loads_in_order_and_says_so(mobilenet_v3, tmp_path):
+    stored = numbered(mobilenet_v3)
+    with pytest.warns(UserWarning, match="in the file's order"):
+        network = network_of("mobilenetv3_small_0.75", stored, tmp_path)
+    assert np.array_equal(kernels(network, "conv_1"), kernels(mobilenet_v3, "conv_1"))
+
+
+def test_a_file_with_other_names_and_shapes_is_refused(mobilenet_v3, tmp_path):
+    stored = numbered(mobilenet_v3)
+    path = keras2_file.write_layers(tmp_path / "backbone.h5", stored)
+    assert "it is of another backbone" in refusal("mobilenetv3_small_1.0", path)
+
+
+def test_layers_inside_a_nested_model_of_the_file_are_found():
+    inputs = keras.Input((4, 4, 3))
+    model = keras.Model(inputs, keras.layers.Conv2D(2, 1, name="inner")(inputs))
+    stored = {"block": {"inner/kernel:0": 1, "inner/bias:0": 2, "other/kernel:0": 3}, "plain": {}}
+    assert named_as_ours(stored, model) == {
+        "inner": {"inner/kernel:0": 1, "inner/bias:0": 2},
+        "block": {"other/kernel:0": 3},
+    }

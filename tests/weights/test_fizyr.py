@@ -315,12 +315,12 @@ def test_another_network_is_refused_as_no_retinanet(layers, tmp_path):
         ("other", "EfficientNetB0", "EfficientNetB0"),
     ],
 )
-def test_backbones_that_are_not_here_yet_are_named(layer, given, what, layers, tmp_path):
+def test_backbones_whose_files_are_not_read_yet_are_named(layer, given, what, layers, tmp_path):
     pyramid = {name: layers[name] for name in layers if name.startswith(("P", "C"))}
     heads = {name: layers[name] for name in layers if name.endswith("_submodel")}
     own = {layer: {f"{layer}/kernel:0": np.ones((1, 1, 3, 8), "float32")}}
     path = keras2_file.write_layers(tmp_path / "old.h5", own | pyramid | heads)
-    assert f"its backbone is {what}, which this version does not have yet" in refusal(
+    assert f"its backbone is {what}; detectors of 1.0 on it are not read yet" in refusal(
         path, backbone_name=given
     )
 

@@ -1,0 +1,81 @@
+"""Weight files of the library image-classifiers, whose layers Keras numbered.
+
+Convolutions and norms are taken in the order of their numbers, which is the order in which that
+library made them; its grouped convolutions are one layer a group.
+"""
+
+import re
+
+import numpy as np
+
+from keras_retinanet.models.senet import PREACTIVATED, SENETS, block_names
+
+NUMBERED = re.compile(r"(conv2d|batch_normalization)(?:_(\d+))?")
+
+
+def _numbered(stored, kind):
+    """Return [{weight: array}, …] of the layers of a kind, by their numbers."""
+    found = []
+    for name, weights in stored.items():
+        match = NUMBERED.fullmatch(name)
+        if match and match[1] == kind and weights:
+            found.append((int(match[2] or 0), weights))
+    return [weights for _, weights in sorted(found, key=lambda item: item[0])]
+
+
+def _excitations(prefix):
+    return [f"{prefix}_se_reduce", f"{prefix}_se_expand"]
+
+
+def _order(member):
+    """Return (convolutions, norms) of a network of bottlenecks in the order of that library."""
+    count = range(1, len(member.stem) + 1)
+    convolutions, norms = [f"conv{i}" for i in count], [f"bn_conv{i}" for i in count]
+    for block, _, _ in block_names(member.blocks):
+        branches = ["2a", "2b", "2c", *(["1"] if block.endswith("a") else [])]
+        convolutions += [f"res{block}_branch{branch}" for branch in branches]
+        convolutions += _excitations(f"res{block}")
+        norms += [f"bn{block}_branch{branch}" for branch in branches]
+    return convolutions, norms
+
+
+def _joined(layers, groups):
+    """Return the layers of single groups as one: kernels [h, w, in, out] side by side."""
+    kernels = [next(iter(weights.values())) for weights in layers]
+    return {"kernel": np.concatenate(kernels, axis=3)} if len(kernels) == groups else {}
+
+
+def _take(names, layers, groups):
+    """Return {our layer: weights}, in order, as far as there are layers."""
+    found, place = {}, 0
+    for name in names:
+        step = groups if name.endswith("branch2b") else 1
+        if place >= len(layers):
+            break
+        taken = layers[place : place + step]
+        found[name] = taken[0] if step == 1 else _joined(taken, step)
+        place += step
+    return found
+
+
+def numbered_as_ours(stored, name):
+    """Return {our layer: {weight: array}}, or None where no layer is numbered.
+
+    Args:
+        stored: {layer: {weight: array}} of a file.
+        name: of the backbone, a key of `SENETS` or `PREACTIVATED`.
+    """
+    convolutions = _numbered(stored, "conv2d")
+    if not convolutions:
+        return None
+    if name in PREACTIVATED:
+        units = [
+            f"stage{stage}_unit{unit}"
+            for stage, count in enumerate(PREACTIVATED[name], start=1)
+            for unit in range(1, count + 1)
+        ]
+        names = [layer for unit in units for layer in _excitations(unit)]
+        return {**stored, **_take(names, convolutions, 1)}
+    ours, norms = _order(SENETS[name])
+    taken = _take(ours, convolutions, SENETS[name].groups)
+    return {**taken, **_take(norms, _numbered(stored, "batch_normalization"), 1)}
