@@ -9,7 +9,7 @@ import h5py
 import keras
 import numpy as np
 
-from keras_retinanet.models.backbones import find_family
+from keras_retinanet.models.backbone_families import find_family
 from keras_retinanet.models.exporting import check_space
 from keras_retinanet.models.resnet import CAFFE
 from keras_retinanet.models.snapshot import written_aside

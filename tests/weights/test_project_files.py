@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_retinanet import models
-from keras_retinanet.models.backbones import find_family
+from keras_retinanet.models.backbone_families import find_family
 from keras_retinanet.models.resnet import RESNETS, block_names
 from keras_retinanet.models.snapshot import profile_of
 from keras_retinanet.models.weight_files import WeightsError
