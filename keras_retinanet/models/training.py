@@ -7,12 +7,12 @@ losses to the logits. Only `compute_loss` is ours; `fit` is Keras' own on every 
 import keras
 from keras import ops
 
-from keras_retinanet import losses
 from keras_retinanet.models.folding import with_folded_batch_norm
-from keras_retinanet.models.retinanet import anchor_tensor, class_logits
+from keras_retinanet.models.objective import Objective
+from keras_retinanet.models.retinanet import anchor_tensors, class_logits
 from keras_retinanet.models.snapshot import profile_of
 from keras_retinanet.utils.normalisation import normalised
-from keras_retinanet.utils.targets import assign
+from keras_retinanet.utils.targets import Layout
 
 
 def normalise(images, sizes, preprocessing):
@@ -42,10 +42,10 @@ class TrainingModel(keras.Model):
 
     Args:
         network: what `Backbone.retinanet` gives.
-        classification_loss: a key of `losses.CLASSIFICATION_LOSSES`.
+        objective: the assignment and the losses.
     """
 
-    def __init__(self, network, classification_loss="focal", **kwargs):
+    def __init__(self, network, objective=None, **kwargs):
         # float32: a lower policy would round the sizes; the network keeps its own
         super().__init__(dtype="float32", **kwargs)
         profile = profile_of(network)
@@ -55,7 +55,7 @@ class TrainingModel(keras.Model):
                 "the class head has no pyramid_classification_reshape layer to take logits from; "
                 "compile the network itself with losses.focal() and losses.smooth_l1()"
             )
-        anchors = anchor_tensor(network, profile.levels, profile.anchors)
+        anchors = anchor_tensors(network, profile.levels, profile.anchors)
         self.network = network
         self.profile = profile
         self.core = with_folded_batch_norm(
@@ -65,22 +65,26 @@ class TrainingModel(keras.Model):
                 name="core",
             )
         )
-        self.classification_loss = losses.CLASSIFICATION_LOSSES[classification_loss].function
+        self.objective = objective or Objective()
+        self.objective.check_classes(logits.shape[-1])
         self.classification_tracker = keras.metrics.Mean(name="classification_loss")
         self.regression_tracker = keras.metrics.Mean(name="regression_loss")
 
     def call(self, inputs, training=None):
-        """Return {"deltas" [B, N, 4], "logits" [B, N, K], "anchors" [B, N, 4]}."""
+        """Return {"deltas" [B, N, 4], "logits" [B, N, K], "anchors" [[B, n, 4] of each level]}."""
         images = normalise(inputs["images"], inputs["sizes"], self.profile.preprocessing)
         return self.core(images, training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Return the sum of class and box loss; both are tracked as metrics."""
-        anchors = y_pred["anchors"][0]  # [N, 4], alike for the whole batch
-        state, labels, boxes = assign(anchors, y["boxes"], y["labels"], x["sizes"])
-        targets = self.profile.coder.encode(boxes, anchors)
-        classification = self.classification_loss(y_pred["logits"], labels, state)
-        regression = losses.box_loss(y_pred["deltas"], targets, state)
+        levels = [level[0] for level in y_pred["anchors"]]  # [n, 4], alike for the whole batch
+        counts = tuple(ops.shape(level)[0] for level in levels)
+        layout = Layout(counts, self.profile.anchors.num_anchors())
+        anchors = ops.concatenate(levels)  # [N, 4]
+        assigned = self.objective.assigned(anchors, layout, y["boxes"], y["labels"], x["sizes"])
+        classification, regression = self.objective.class_and_box_loss(
+            y_pred, anchors, assigned, self.profile.coder
+        )
         self.classification_tracker.update_state(classification)
         self.regression_tracker.update_state(regression)
         total = classification + regression

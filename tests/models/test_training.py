@@ -8,6 +8,7 @@ import pytest
 from keras import ops
 
 from keras_retinanet import losses, models
+from keras_retinanet.models.objective import Objective
 from keras_retinanet.models.training import TrainingModel, normalise
 from keras_retinanet.preprocessing.feed import fit_input
 from keras_retinanet.utils.anchors import anchor_targets_bbox, anchors_for_shape
@@ -89,7 +90,7 @@ def test_the_loss_equals_a_bare_networks_on_dense_targets():
 def test_another_classification_loss_takes_the_logits(name):
     network = tiny_network()
     inputs, targets = cropped_batch()
-    model = TrainingModel(network, classification_loss=name)
+    model = TrainingModel(network, Objective(classification_loss=name))
     training_loss(model, inputs, targets)
     scores = array(network(ops.convert_to_tensor(preprocessed(inputs)))[1])
     _, dense = dense_targets(inputs, targets)
@@ -114,7 +115,7 @@ def test_losses_and_outputs_stay_float32_under_a_lower_policy():
     inputs["sizes"][0] = 1333
     outputs = model(tensors(inputs))
     assert model.network.get_layer("c1").compute_dtype == "bfloat16"
-    for value in outputs.values():
+    for value in keras.tree.flatten(outputs):
         assert keras.backend.standardize_dtype(value.dtype) == "float32"
     total = training_loss(model, inputs, targets)
     assert keras.backend.standardize_dtype(total.dtype) == "float32"

@@ -1,0 +1,65 @@
+"""The losses of RetinaNet, on logits, in float32; keras-retinanet 1.0's closures over their core."""
+
+from keras_retinanet.losses.classification import (
+    CLASSIFICATION_LOSSES,
+    ClassificationLoss,
+    hardest_background,
+    normaliser,
+)
+from keras_retinanet.losses.dense import PROBABILITY_CLIP, focal, smooth_l1
+from keras_retinanet.losses.regression import (
+    BOX_LOSSES,
+    SIGMA,
+    box_loss,
+    ciou_of,
+    diou_of,
+    giou_of,
+    iou_of,
+    quality_of,
+    smooth_l1_of,
+)
+from keras_retinanet.losses.terms import (
+    ALPHA,
+    GAMMA,
+    balanced_cross_entropy_of,
+    cross_entropy_of,
+    focal_of,
+    focal_star_of,
+    modulation_of,
+    quality_focal_of,
+    soft_balanced_cross_entropy_of,
+    soft_cross_entropy_of,
+    soft_focal_of,
+    soft_focal_star_of,
+)
+
+__all__ = [
+    "ALPHA",
+    "BOX_LOSSES",
+    "CLASSIFICATION_LOSSES",
+    "GAMMA",
+    "PROBABILITY_CLIP",
+    "SIGMA",
+    "ClassificationLoss",
+    "balanced_cross_entropy_of",
+    "box_loss",
+    "ciou_of",
+    "cross_entropy_of",
+    "diou_of",
+    "focal",
+    "focal_of",
+    "focal_star_of",
+    "giou_of",
+    "hardest_background",
+    "iou_of",
+    "modulation_of",
+    "normaliser",
+    "quality_focal_of",
+    "quality_of",
+    "smooth_l1",
+    "smooth_l1_of",
+    "soft_balanced_cross_entropy_of",
+    "soft_cross_entropy_of",
+    "soft_focal_of",
+    "soft_focal_star_of",
+]
