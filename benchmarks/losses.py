@@ -65,7 +65,7 @@ def main():
     """Run every combination and write the table after each."""
     from draw_shapes import draw_dataset
 
-    from keras_retinanet.bin.train_options import LOSSES
+    from keras_retinanet.bin.train_objective import LOSSES
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=300, help="of 8 pictures")

@@ -18,6 +18,7 @@ from keras_retinanet.bin.train_callbacks import (
     report_snapshots,
 )
 from keras_retinanet.bin.train_doctor import look
+from keras_retinanet.bin.train_objective import make_objective, settle_class_weights
 from keras_retinanet.bin.train_old_names import create_models, makedirs, model_with_weights
 from keras_retinanet.bin.train_options import PROG, RATE_AT_BATCH_8, check_args, parse_args
 from keras_retinanet.bin.train_resume import load_optimizer, training_facts
@@ -114,9 +115,11 @@ def make_optimizer(args, start, steps):
 
 def make_training_model(args, start, steps):
     """Return the compiled training model, its optimizer restored where a snapshot has its state."""
+    from keras_retinanet.models.snapshot import profile_of
     from keras_retinanet.models.training import TrainingModel
 
-    model = TrainingModel(start.network, args.classification_loss)
+    objective = make_objective(args, profile_of(start.network).classes)
+    model = TrainingModel(start.network, objective)
     optimizer = make_optimizer(args, start, steps)
     optimizer.build(model.trainable_variables)
     if args.snapshot:
@@ -198,6 +201,7 @@ def train_on(args, begin, train, validation):
     from keras_retinanet.predict.runner import Runner
 
     begin = train_source.with_bits(args, begin, train, validation)
+    settle_class_weights(args, train, report)
     start = train_network.make_start(args, class_names(train), begin, report)
     steps = args.steps or len(train)
     if start.epoch >= args.epochs:

@@ -17,13 +17,13 @@ from keras_retinanet.bin.picture_options import (
     settle_augmentation,
 )
 from keras_retinanet.bin.tile_options import add_tiles, check_tiles
+from keras_retinanet.bin.train_objective import NEW_OBJECTIVE, add_objective
 
 PROG = "retinanet-train"
 DTYPES = ("float32", "mixed_bfloat16", "mixed_float16")
 # as in models.freezing, whose import would load Keras; a test holds them equal
 ALL_STAGES = 5
 BATCH_NORM = ("frozen", "train", "sync")
-LOSSES = ("focal", "cross-entropy", "balanced-cross-entropy", "focal-star", "ohem")
 RATE_AT_BATCH_8 = 1e-3
 # How a run trains unless the command line or the snapshot that it goes on from says so.
 NEW_RUN = {
@@ -31,7 +31,7 @@ NEW_RUN = {
     "lr_schedule": "cosine",
     "backbone_rate": 0.1,
     "optimizer_clipnorm": 1.0,
-    "classification_loss": "focal",
+    **NEW_OBJECTIVE,
     "dtype": "float32",
 }
 # What shapes a new network; None leaves it to --config, then to models.retinanet.
@@ -87,7 +87,7 @@ def _add_network(parser):
     parser.add_argument("--pyramid-features", type=whole, help="channels of the pyramid (256)")
     parser.add_argument("--head-features", type=whole, help="channels of the heads (256)")
     parser.add_argument("--head-layers", type=number(int, low=0), help="depth of the heads (4)")
-    parser.add_argument("--classification-loss", choices=LOSSES, help="method (focal)")
+    add_objective(parser)
     parser.add_argument(
         "--prior-probability",
         type=number(float, above=0, high=0.999),
@@ -214,6 +214,8 @@ def _contradictions(args):
         yield "--batch-norm frozen with --no-weights would keep statistics of nothing"
     if args.snapshot and args.prior_probability is not None:
         yield "--prior-probability starts a new network; leave it out with --snapshot"
+    if args.label_smoothing and args.classification_loss == "quality-focal":
+        yield "--label-smoothing and quality-focal both set the targets; leave one out"
     if args.no_resize and args.batch_size > 1 and args.group_method != "ratio":
         yield "--no-resize with batches needs --group-method ratio, or --batch-size 1"
     plateau = args.reduce_lr_patience is not None or args.reduce_lr_factor is not None

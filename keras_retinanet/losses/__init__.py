@@ -1,4 +1,4 @@
-"""The losses of RetinaNet, on logits, in float32; keras-retinanet 1.0's closures over their core."""
+"""The losses of RetinaNet, on logits, in float32; 1.0's closures over the same core."""
 
 from keras_retinanet.losses.classification import (
     CLASSIFICATION_LOSSES,

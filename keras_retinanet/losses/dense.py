@@ -12,6 +12,7 @@ from keras_retinanet.losses.terms import ALPHA, GAMMA, modulation_of
 # 1.0 clips probabilities there before it takes their logarithm
 PROBABILITY_CLIP = 1e-7
 
+
 def focal(alpha=ALPHA, gamma=GAMMA, cutoff=0.5):
     """Return keras-retinanet's focal loss on probabilities and dense targets.
 

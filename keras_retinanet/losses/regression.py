@@ -11,7 +11,8 @@ diagonal c, and the distance r of their centres:
     giou    1 - IoU + (area of C - area of the union) / area of C      arXiv:1902.09630, algorithm 2
     diou    1 - IoU + r² / c²                                          arXiv:1911.08287, eq. 7
     ciou    1 - IoU + r² / c² + a v                                    eq. 10
-            v = 4/pi² (atan(w_T / h_T) - atan(w_P / h_P))²  (eq. 9),  a = v / (1 - IoU + v)  (eq. 11)
+            v = 4/pi² (atan(w_T / h_T) - atan(w_P / h_P))²               eq. 9
+            a = v / (1 - IoU + v), a constant to gradients             eq. 11
 
 Each is summed over object anchors and divided by their number in the batch.
 """

@@ -23,6 +23,9 @@ from keras_retinanet.utils.targets import (
 # find to matter little from 7 to 17
 CELLS = 9
 ROUNDING = 1e-6  # of a mean of IoUs; candidates that all have one IoU reach it
+# what passes for equal: IoUs by their ratio, squared distances in pixels. An object smaller than
+# all anchors overlaps every anchor of a size around it alike, but for the last digits.
+SAME_OVERLAP, SAME_DISTANCE = 1e-5, 1e-2
 
 
 def by_statistics(anchors, boxes, labels, size, layout):
@@ -154,10 +157,10 @@ def with_every_box(rule):
     """Return `rule`, extended by an anchor for each box to which it gives none.
 
     Such a box takes, of the anchors centred in the image that hold no object, the one it overlaps
-    most, the first on ties; no other box loses one by it. Boxes choose in their order, and what
-    one has taken the next cannot. A box that overlaps no such anchor, or has no area, stays
-    without. Unlike Faster R-CNN's (arXiv:1506.01497, section 3.1.2), an anchor that is best for
-    one box and an object of another stays with the other.
+    most; of equals the one whose centre is nearest, then the first. No other box loses one by it.
+    Boxes choose in their order, and what one has taken the next cannot. A box that overlaps no
+    such anchor, or has no area, stays without. Unlike Faster R-CNN's (arXiv:1506.01497, section
+    3.1.2), an anchor that is best for one box and an object of another stays with the other.
     """
 
     def extended(anchors, boxes, labels, size, layout=None):
@@ -167,18 +170,25 @@ def with_every_box(rule):
         def take_best(orphan, so_far):
             state, index = so_far
             free = ops.logical_and(inside, state != OBJECT)
-            box = ops.take(boxes, orphan, axis=0)
-            overlap = geometry.iou_of_columns(geometry.columns(box), geometry.columns(anchors))
-            overlap = ops.where(free, overlap, 0.0)
-            best = ops.argmax(overlap)
-            taken = ops.arange(ops.shape(anchors)[0], dtype="int32") == ops.cast(best, "int32")
-            taken = ops.logical_and(taken, overlap > 0.0)
+            taken = _best_anchor(anchors, ops.take(boxes, orphan, axis=0), free)
             return ops.where(taken, OBJECT, state), ops.where(taken, orphan, index)
 
         orphans = ops.logical_and(labels >= 0, ops.logical_not(_served(state, index, labels)))
         return _for_each(orphans, take_best, (state, index))
 
     return extended
+
+
+def _best_anchor(anchors, box, free):
+    """Return the mask [N] of the one free anchor that a box overlaps most; of none if it cannot."""
+    overlap = geometry.iou_of_columns(geometry.columns(box), geometry.columns(anchors))
+    overlap = ops.where(free, overlap, 0.0)
+    most = ops.logical_and(overlap > 0.0, overlap >= ops.max(overlap) * (1.0 - SAME_OVERLAP))
+    (x, y), (u, v) = centres_of(box), centres_of(anchors)
+    squared = ops.where(most, (x - u) ** 2 + (y - v) ** 2, float("inf"))
+    nearest = ops.logical_and(most, squared <= ops.min(squared) + SAME_DISTANCE)
+    first = ops.cast(ops.argmax(ops.cast(nearest, "int32")), "int32")
+    return ops.logical_and(nearest, ops.arange(ops.shape(anchors)[0], dtype="int32") == first)
 
 
 def _served(state, index, labels):
