@@ -138,6 +138,41 @@ def jitted(call):
     return torch.no_grad()(call)
 
 
+def with_gradients(loss, count):
+    """Return f(*tensors) -> value of `loss` and its gradients by the first `count` arguments."""
+    import keras
+
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        return jax.jit(jax.value_and_grad(loss, argnums=tuple(range(count))))
+    return {"tensorflow": _tape, "torch": _autograd}[backend](loss, count)
+
+
+def _tape(loss, count):
+    import tensorflow as tf
+
+    def call(*arguments):
+        with tf.GradientTape() as tape:
+            tape.watch(arguments[:count])
+            value = loss(*arguments)
+        return value, tape.gradient(value, arguments[:count])
+
+    return tf.function(call, autograph=False)
+
+
+def _autograd(loss, count):
+    import torch
+
+    def call(*arguments):
+        by = [one.detach().requires_grad_() for one in arguments[:count]]
+        value = loss(*by, *arguments[count:])
+        return value.detach(), torch.autograd.grad(value, by)
+
+    return call
+
+
 def tensors(arrays):
     """Return the arrays on the backend's device."""
     from keras import ops

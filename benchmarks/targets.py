@@ -9,7 +9,7 @@ import scenes
 import timing
 
 
-def _truth(size, options):
+def truth(size, options):
     """Return anchors float32 [N, 4], boxes [B, M, 4], labels [B, M], sizes [B, 2]."""
     from keras_retinanet.utils.anchors import anchors_for_shape
 
@@ -23,7 +23,7 @@ def _truth(size, options):
     return anchors, boxes, labels, np.array([[height, width]] * len(boxes), np.float32)
 
 
-def _cached(make):
+def cached(make):
     """Return f(size), which makes the inputs of a size once."""
     made = {}
 
@@ -45,7 +45,7 @@ def ours(options):
         return state, label, geometry.encode(box, anchors)
 
     call = networks.jitted(targets)
-    inputs = _cached(lambda size: networks.tensors(_truth(size, options)))
+    inputs = cached(lambda size: networks.tensors(truth(size, options)))
 
     def run(size):
         found = [np.asarray(output) for output in call(*inputs(size))]
@@ -58,7 +58,7 @@ def ours_dense(options):
     """Return the dense targets of keras-retinanet 1.0's generator, in NumPy."""
     from keras_retinanet.utils.anchors import anchor_targets_bbox
 
-    inputs = _cached(lambda size: _truth(size, options))
+    inputs = cached(lambda size: truth(size, options))
 
     def run(size):
         anchors, boxes, labels, sizes = inputs(size)
@@ -80,11 +80,11 @@ def keras_hub(options):
     call = networks.jitted(targets)
 
     def make(size):
-        _, boxes, labels, _ = _truth(size, options)
+        _, boxes, labels, _ = truth(size, options)
         images = np.zeros((len(boxes), *scenes.parse_size(size), 3), np.float32)
         return networks.tensors((images, boxes, labels.astype(np.float32)))
 
-    inputs = _cached(make)
+    inputs = cached(make)
 
     def run(size):
         return {"MB": _megabytes([np.asarray(output) for output in call(*inputs(size))])}

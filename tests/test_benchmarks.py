@@ -19,6 +19,10 @@ OWN = {
     "backbones": ["mobilenetv3_small_0.75", "resnet18"],
     "training_step": ["ours, float32", "ours, mixed_bfloat16"],
     "targets": ["ours, on the device", "ours, dense as in 1.0"],
+    "objective": [
+        *("default", "l1", "giou", "diou", "ciou", "atss", "match-all", "quality-focal"),
+        "label smoothing",
+    ],
     "postprocess": ["ours", "ours, 1.0's layers"],
     "input_pipeline": ["ours", "JPEG reduced", "JPEG whole"],
     "indexing": [
@@ -84,6 +88,12 @@ def test_both_ways_to_assign_targets_find_the_same_objects(module):
     benchmark = module("targets").BENCHMARK
     facts = [facts_of(benchmark, contender) for contender in OWN["targets"]]
     assert facts[0]["objects"] == facts[1]["objects"] > 0
+
+
+def test_every_objective_has_a_loss_of_its_own(module):
+    benchmark = module("objective").BENCHMARK
+    found = [float(facts_of(benchmark, contender)["loss"]) for contender in OWN["objective"]]
+    assert np.isfinite(found).all() and len(set(found)) == len(found)
 
 
 def test_both_ways_to_postprocess_find_the_same_number_of_boxes(module):
