@@ -159,8 +159,9 @@ def with_every_box(rule):
     Such a box takes, of the anchors centred in the image that hold no object, the one it overlaps
     most; of equals the one whose centre is nearest, then the first. No other box loses one by it.
     Boxes choose in their order, and what one has taken the next cannot. A box that overlaps no
-    such anchor, or has no area, stays without. Unlike Faster R-CNN's (arXiv:1506.01497, section
-    3.1.2), an anchor that is best for one box and an object of another stays with the other.
+    such anchor, or has no area, stays without. Faster R-CNN (arXiv:1506.01497, section 3.1.2)
+    marks the best anchor of each box, also where another box overlaps it more; here it has to be
+    free.
     """
 
     def extended(anchors, boxes, labels, size, layout=None):
