@@ -96,6 +96,31 @@ def test_every_objective_has_a_loss_of_its_own(module):
     assert np.isfinite(found).all() and len(set(found)) == len(found)
 
 
+def test_one_factor_at_a_time_goes_on_where_it_was_stopped(module, real_data, tmp_path, capsys):
+    one_factor, output = module("one_factor"), tmp_path / "table.md"
+    words = ["--tiny", "--steps", "1", "--seeds", "1", "--datasets", "raccoons"]
+    words += ["--data", str(real_data), "--output", str(output), "--factors", "default"]
+    one_factor.main(words)
+    one_factor.main([*words, "atss", "balanced-weights"])
+    assert capsys.readouterr().out.count("raccoons, default, seed 1: ") == 1
+    rows = [line for line in output.read_text().splitlines() if line.startswith("| ")]
+    assert [row.split(" | ")[0] for row in rows] == ["| factor", "| ---", "| default", "| atss"]
+    assert "Not run" not in output.read_text()
+
+
+def test_one_factor_tells_mean_deviation_and_the_difference_seed_by_seed(module):
+    found = {("default", 1): 0.2, ("default", 2): 0.4, ("giou", 1): 0.3, ("giou", 2): 0.5}
+    results = {
+        ("cells", factor, seed): {"AP": ap, "AP50": 2 * ap} for (factor, seed), ap in found.items()
+    }
+    results["other", "giou", 1] = {"AP": 0.1, "AP50": 0.2}
+    lines = module("one_factor").table(results)
+    assert lines[2] == "| default | 0.300 ± 0.141 |  | 0.600 ± 0.283 |  |  |  |"
+    assert lines[3] == (
+        "| giou | 0.400 ± 0.141 | 0.100 ± 0.000 | 0.800 ± 0.283 | 0.100 |  | 0.200 |"
+    )
+
+
 def test_both_ways_to_postprocess_find_the_same_number_of_boxes(module):
     benchmark = module("postprocess").BENCHMARK
     facts = [facts_of(benchmark, contender) for contender in OWN["postprocess"]]
