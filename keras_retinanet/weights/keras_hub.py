@@ -139,6 +139,32 @@ def _pictures(path, preprocessor):
     return {"preprocessing": _preprocessing(converter), **sides}
 
 
+def _check_bias(path, tensors, head, outputs):
+    """Raise WeightsError unless a head's last layer has `outputs`, as the configuration says."""
+    name = f"{head}/{LAST}.bias"
+    found = f"is {list(tensors[name].shape)}" if name in tensors else "is missing"
+    if name not in tensors or tensors[name].shape != (outputs,):
+        raise WeightsError(f"{path}: {name} {found}, expected [{outputs}] by its {TASK}.")
+
+
+def _check_heads(path, tensors, task):
+    """Raise WeightsError unless the heads' weights are as many as the configuration says.
+
+    A network is built by the configuration, and must not be larger than its weights.
+    """
+    grid = _inner(path, task, "anchor_generator", "AnchorGenerator")
+    anchors = int(grid["num_scales"]) * len(grid["aspect_ratios"])
+    _check_bias(path, tensors, HEADS["regression"], 4 * anchors)
+    _check_bias(path, tensors, HEADS["classification"], anchors * int(task["num_classes"]))
+    stem = f"{HEADS['classification']}/conv2d_"
+    hidden = sum(name.startswith(stem) and name.endswith(".kernel") for name in tensors)
+    if hidden != task["pre_logits_num_conv_layers"]:
+        raise WeightsError(
+            f"{path}: has {hidden} hidden layers of heads, expected "
+            f"{task['pre_logits_num_conv_layers']} by its {TASK}."
+        )
+
+
 def _anchors(path, task, row):
     """Return the anchors of a task's configuration."""
     grid = _inner(path, task, "anchor_generator", "AnchorGenerator")
@@ -187,6 +213,7 @@ def read_keras_hub(path, file, family=None):
     """Return the `Source` of a preset; arguments as in `published.Reader.read`."""
     task, body = file.meta[TASK]["config"], file.meta[CONFIG]["config"]
     _check(path, "its RetinaNetBackbone", body, BODY)
+    _check_heads(path, file.tensors, task)
     row = _family(path, task, family)
     anchors = _anchors(path, task, row.anchors)
     if row.family not in TORCHVISION:

@@ -121,7 +121,8 @@ def detections(levels, deltas, scores, frame, profile):
         start += len(own)
     kept = []
     labels = range(scores.shape[1])
-    for group in [{label} for label in labels] if profile.nms_within == "class" else [labels]:
+    apart = profile.nms_within == "class" and profile.class_specific_filter
+    for group in [{label} for label in labels] if apart else [labels]:
         own = sorted((one for one in found if one[1] in group), key=by_score)
         boxes = [in_order(one[2]) for one in own]
         kept += [own[place] for place in reference.greedy(boxes, range(len(own)), 0.5)]

@@ -68,7 +68,8 @@ def part_differences(heads, network, picture):
     """
     pyramid, outputs, anchors, coder = heads
     ours = our_outputs(network, for_ours([picture], network)[0])
-    boxes = profile_of(network).coder.decode(ours[1], ours[3])
+    deltas, our_anchors = map(keras.ops.convert_to_tensor, (ours[1], ours[3]))
+    boxes = profile_of(network).coder.decode(deltas, our_anchors)
     return {
         "pyramid": max(
             relative_difference(level.transpose(0, 3, 1, 2), truth)

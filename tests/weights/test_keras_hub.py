@@ -112,8 +112,20 @@ FAULTS = {
         "its pictures are 512 by 640; only squares are read",
     ),
     "shape": (
-        {"heads": _changed(files.heads(), LAST, "logits_layer", [(3, 3, 256, 20), (20,)])},
-        "box_head/logits_layer.kernel is [3, 3, 256, 20], expected [3, 3, 256, 36]",
+        {"heads": _changed(files.heads(), LAST, "logits_layer", [(1, 1, 256, 36), (36,)])},
+        "box_head/logits_layer.kernel is [1, 1, 256, 36], expected [3, 3, 256, 36]",
+    ),
+    "five anchors": (
+        {"heads": files.heads(anchors=5)},
+        "box_head/logits_layer.bias is [20], expected [36] by its task.json",
+    ),
+    "endless classes": (
+        {"task": files.task(num_classes=10**9)},
+        "classification_head/logits_layer.bias is [18], expected [9000000000] by its task.json",
+    ),
+    "endless layers": (
+        {"task": files.task(pre_logits_num_conv_layers=10**9)},
+        "has 4 hidden layers of heads, expected 1000000000 by its task.json",
     ),
     "spare": (
         {"heads": _changed(files.heads(), "layers/prediction_head/more", "more", [(3,)])},
@@ -121,7 +133,7 @@ FAULTS = {
     ),
     "missing": (
         {"heads": _changed(files.heads(), LAST, "logits_layer", [])},
-        "box_head/logits_layer.kernel [3, 3, 256, 36] is missing",
+        "box_head/logits_layer.bias is missing, expected [36]",
     ),
     "twice": (
         {"body": _changed(files.body(), "layers/x/conv2d", "conv1_conv", [(7, 7, 3, 64)])},
@@ -129,7 +141,7 @@ FAULTS = {
     ),
     "class rows": (
         {"task": files.task(num_classes=91), "heads": files.heads(classes=90)},
-        "classification_head/logits_layer.kernel is [3, 3, 256, 810], expected 819 outputs",
+        "classification_head/logits_layer.bias is [810], expected [819] by its task.json",
     ),
 }
 
