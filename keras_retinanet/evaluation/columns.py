@@ -1,0 +1,169 @@
+"""Boxes of a whole dataset as columns: one array a property, not an object a box.
+
+Here boxes are (x1, y1, width, height), as COCO's files have them: its numbers are equal to the last
+bit only if the corner is found as x1 + width, as pycocotools does. Pictures and classes are places
+in ascending lists of their ids, since pycocotools breaks ties of scores by the id.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class TrueBoxes:
+    """True objects.
+
+    Attributes:
+        pictures: int64 [M], place of the picture.
+        labels: int64 [M], place of the class.
+        boxes: float64 [M, 4], (x1, y1, width, height) in pixels.
+        areas: float64 [M], square pixels, of the mask where there is one.
+        crowd: bool [M], whether it stands for a crowd, which is neither hit nor missed.
+    """
+
+    pictures: np.ndarray
+    labels: np.ndarray
+    boxes: np.ndarray
+    areas: np.ndarray
+    crowd: np.ndarray
+
+
+@dataclass(frozen=True)
+class FoundBoxes:
+    """Detections.
+
+    Attributes:
+        pictures: int64 [D].
+        labels: int64 [D].
+        boxes: float64 [D, 4], (x1, y1, width, height) in pixels.
+        scores: float [D].
+    """
+
+    pictures: np.ndarray
+    labels: np.ndarray
+    boxes: np.ndarray
+    scores: np.ndarray
+
+    @cached_property
+    def areas(self):
+        """Square pixels [D]."""
+        return self.boxes[:, 2] * self.boxes[:, 3]
+
+    def rows(self, rows):
+        """Return the detections of `rows`, in their order."""
+        columns = (self.pictures, self.labels, self.boxes, self.scores)
+        return FoundBoxes(*(column[rows] for column in columns))
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A dataset and what was found in it.
+
+    Attributes:
+        true: TrueBoxes.
+        found: FoundBoxes.
+        pictures: number of pictures.
+        classes: ids of the classes, ascending.
+    """
+
+    true: TrueBoxes
+    found: FoundBoxes
+    pictures: int
+    classes: tuple
+
+
+def columns_of(truths, detections, labels=None):
+    """Return the Columns of a `Truths` and a `Detections` for each picture.
+
+    Args:
+        labels: the classes; those that occur in `truths` if None. Boxes of others do not count.
+    """
+    true_labels = _joined([truth.labels for truth in truths], np.int64)
+    classes = np.unique(true_labels if labels is None else np.asarray(labels, np.int64))
+    boxes = _xywh([truth.boxes for truth in truths])
+    crowd = [_or(truth.crowd, np.zeros(len(truth.labels), bool)) for truth in truths]
+    areas = [_or(truth.areas, np.full(len(truth.labels), np.nan)) for truth in truths]
+    areas = _joined(areas, np.float64)
+    areas = np.where(np.isnan(areas), boxes[:, 2] * boxes[:, 3], areas)
+    true = (_owners([truth.labels for truth in truths]), true_labels, boxes, areas)
+    found = (
+        _owners([found.labels for found in detections]),
+        _joined([found.labels for found in detections], np.int64),
+        _xywh([found.boxes for found in detections]),
+        _joined([found.scores for found in detections], np.float64),
+    )
+    return Columns(
+        TrueBoxes(*_known((*true, _joined(crowd, bool)), classes)),
+        FoundBoxes(*_known(found, classes)),
+        len(truths),
+        tuple(classes.tolist()),
+    )
+
+
+def columns_of_coco(dataset, results, image_ids=None):
+    """Return the Columns of the contents of a COCO annotation file and of a results file.
+
+    Boxes of pictures and categories that do not count are left out.
+
+    Args:
+        dataset: with "images", "categories" and "annotations".
+        results: list of {"image_id", "category_id", "bbox", "score"}.
+        image_ids: the pictures that count; all if None.
+    """
+    image_ids = [image["id"] for image in dataset["images"]] if image_ids is None else image_ids
+    places = {key: place for place, key in enumerate(sorted(set(image_ids)))}
+    classes = sorted({category["id"] for category in dataset["categories"]})
+    kinds = {key: place for place, key in enumerate(classes)}
+    rows = dataset["annotations"]
+    true = TrueBoxes(
+        *_located(rows, places, kinds),
+        np.array([row["area"] for row in rows], np.float64),
+        np.array([bool(row.get("iscrowd", 0)) for row in rows], bool),
+    )
+    found = FoundBoxes(
+        *_located(results, places, kinds), np.array([row["score"] for row in results], np.float64)
+    )
+    columns = (true.pictures, true.labels, true.boxes, true.areas, true.crowd)
+    kept = (true.pictures >= 0) & (true.labels >= 0)
+    true = TrueBoxes(*(column[kept] for column in columns))
+    found = found.rows((found.pictures >= 0) & (found.labels >= 0))
+    return Columns(true, found, len(places), tuple(classes))
+
+
+def _located(rows, places, kinds):
+    """Return pictures, labels and boxes of rows of COCO's; -1 for ids that do not count."""
+    return (
+        np.array([places.get(row["image_id"], -1) for row in rows], np.int64),
+        np.array([kinds.get(row["category_id"], -1) for row in rows], np.int64),
+        np.array([row["bbox"] for row in rows], np.float64).reshape(-1, 4),
+    )
+
+
+def _known(columns, classes):
+    """Return columns (pictures, labels, …) of known classes only, labels as places in `classes`."""
+    labels = columns[1]
+    places = np.searchsorted(classes, labels)
+    kept = np.isin(labels, classes)
+    return columns[0][kept], places[kept], *(column[kept] for column in columns[2:])
+
+
+def _owners(lists):
+    """Return the place of the list that each item is of."""
+    return np.repeat(np.arange(len(lists)), [len(items) for items in lists])
+
+
+def _xywh(corners):
+    boxes = _joined([np.reshape(each, (-1, 4)) for each in corners], np.float64).reshape(-1, 4)
+    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+
+
+def _joined(lists, dtype):
+    return np.concatenate([np.zeros_like(lists[0][:0]), *lists]).astype(dtype) if lists else (
+        np.zeros(0, dtype)
+    )
+
+
+def _or(column, otherwise):
+    return otherwise if column is None else column
