@@ -29,6 +29,11 @@ class TrueBoxes:
     areas: np.ndarray
     crowd: np.ndarray
 
+    def rows(self, rows):
+        """Return the objects of `rows`, in their order."""
+        columns = (self.pictures, self.labels, self.boxes, self.areas, self.crowd)
+        return TrueBoxes(*(column[rows] for column in columns))
+
 
 @dataclass(frozen=True)
 class FoundBoxes:
@@ -125,9 +130,7 @@ def columns_of_coco(dataset, results, image_ids=None):
     found = FoundBoxes(
         *_located(results, places, kinds), np.array([row["score"] for row in results], np.float64)
     )
-    columns = (true.pictures, true.labels, true.boxes, true.areas, true.crowd)
-    kept = (true.pictures >= 0) & (true.labels >= 0)
-    true = TrueBoxes(*(column[kept] for column in columns))
+    true = true.rows((true.pictures >= 0) & (true.labels >= 0))
     found = found.rows((found.pictures >= 0) & (found.labels >= 0))
     return Columns(true, found, len(places), tuple(classes))
 

@@ -25,11 +25,13 @@ class Ranked:
 
     Attributes:
         found: FoundBoxes in that order.
+        rows: int64 [D], the place of each in what was ranked.
         ranks: int64 [D], 0 for the best of its picture and class.
         by_class: int64 [D], these rows in the order of class and score; ties by picture.
     """
 
     found: FoundBoxes
+    rows: np.ndarray
     ranks: np.ndarray
     by_class: np.ndarray
 
@@ -67,7 +69,8 @@ def rank(found, most):
     grouped, ranks = grouped[kept], ranks[kept]
     by_class = np.full(len(order), -1)
     by_class[grouped] = np.arange(len(grouped))
-    return Ranked(found.rows(order[grouped]), ranks, by_class[by_class >= 0])
+    rows = order[grouped]
+    return Ranked(found.rows(rows), rows, ranks, by_class[by_class >= 0])
 
 
 def pair(true, found, classes, least):
@@ -83,11 +86,11 @@ def pair(true, found, classes, least):
     wanted = found.pictures * classes + found.labels
     first = np.searchsorted(keys[order], wanted, side="left")
     counts = np.searchsorted(keys[order], wanted, side="right") - first
-    parts = [
+    pieces = [
         _overlapping(true, found, order, first, counts, rows, least)
-        for rows in _parts(counts, PAIRS_AT_ONCE)
+        for rows in parts(counts, PAIRS_AT_ONCE)
     ]
-    rows, objects, ious = (np.concatenate(column) for column in zip(*parts, strict=True))
+    rows, objects, ious = (np.concatenate(column) for column in zip(*pieces, strict=True))
     return _in_rounds(rows, objects, ious, wanted)
 
 
@@ -179,8 +182,8 @@ def _places_in_runs(*columns):
     return rows - np.maximum.accumulate(np.where(first, rows, 0)) if len(rows) else rows
 
 
-def _parts(counts, most):
-    """Yield the rows of `counts` that have any, in parts of about `most` pairs."""
+def parts(counts, most):
+    """Return the rows of `counts` that have any, in parts of about `most` pairs."""
     rows = np.flatnonzero(counts)
     ends = np.cumsum(counts[rows])
     cuts = np.searchsorted(ends, np.arange(most, ends[-1] if len(ends) else 0, most))
