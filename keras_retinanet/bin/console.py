@@ -45,7 +45,7 @@ class Parser(argparse.ArgumentParser):
         kwargs.setdefault("allow_abbrev", False)
         kwargs.setdefault("formatter_class", _Help)
         super().__init__(*args, **kwargs)
-        self._replaced = None
+        self._replaced = []
 
     def error(self, message):
         """Print one line and exit with code 2."""
@@ -53,13 +53,14 @@ class Parser(argparse.ArgumentParser):
 
     def replace_by_option(self, positional, option):
         """Expect no `positional` (an action of this parser) where `option` is given."""
-        self._replaced = (positional, option)
+        self._replaced.append((positional, option))
 
     def parse_known_args(self, args=None, namespace=None):
         """Parse; argparse itself has no positional that an option may stand for."""
-        if self._replaced and any(word.split("=")[0] == self._replaced[1] for word in args or ()):
-            positional = self._replaced[0]
-            positional.nargs, positional.required = argparse.SUPPRESS, False
+        given = {word.split("=")[0] for word in args or ()}
+        for positional, option in self._replaced:
+            if option in given:
+                positional.nargs, positional.required = argparse.SUPPRESS, False
         return super().parse_known_args(args, namespace)
 
     def known_options(self):

@@ -1,99 +1,22 @@
 """retinanet-evaluate: average precision of a model on an annotated dataset."""
 
-import argparse
-import math
 import sys
 
-from keras_retinanet.bin.console import Parser, add_everywhere, number, run
-from keras_retinanet.bin.datasets import add_datasets, class_names, make_generator, some_names
-from keras_retinanet.bin.model_files import (
-    add_model_options,
-    given_family,
-    load_network,
-    start_keras,
-)
+from keras_retinanet.bin.console import run
+from keras_retinanet.bin.datasets import class_names, make_generator, some_names
+from keras_retinanet.bin.evaluate_lines import result_lines
+from keras_retinanet.bin.evaluate_options import MAX_DETECTIONS, PROG, make_parser, parse_args
+from keras_retinanet.bin.evaluate_results import comparison, read_given, selected, write_results
+from keras_retinanet.bin.model_files import given_family, load_network, start_keras
 from keras_retinanet.bin.output_files import check_new_file, check_new_folder
-from keras_retinanet.bin.picture_options import (
-    add_picture_options,
-    check_sides,
-    generator_options,
-)
-from keras_retinanet.bin.tile_options import add_tiles, check_tiles, settle_tiles, tiled
+from keras_retinanet.bin.picture_options import MAX_SIDE, MIN_SIDE, generator_options
+from keras_retinanet.bin.tile_options import settle_tiles, tiled
 
-__all__ = ["create_generator", "main", "parse_args"]
+__all__ = ["create_generator", "main", "make_parser", "parse_args"]
 
-PROG = "retinanet-evaluate"
 # Freezing takes 2 to 3 s of CPU once. MobileNetV2 at 480 x 640 then needs 0.1 of 0.84 s less for a
 # picture, ResNet more, the smallest networks 1 ms: worth it from some 30 pictures on, or never
 FREEZE_FROM = 200  # pictures
-GONE = {
-    "convert_model": "--convert-model is not needed any more: a network is converted by itself",
-    "group_method": "--group-method does nothing here: pictures are measured one by one",
-}
-
-
-def _add_measure(parser):
-    share = number(float, low=0, high=1)
-    parser.add_argument("--score-threshold", type=share, help="least score; the model's own (0.05)")
-    parser.add_argument(
-        "--iou-threshold",
-        type=number(float, above=0, high=1),
-        default=0.5,
-        help="IoU from which a detection is right, for mAP; COCO's numbers have their own",
-    )
-    parser.add_argument(
-        "--max-detections", type=number(int, low=1), default=100, help="kept in a picture"
-    )
-    parser.add_argument("--save-path", help="folder for pictures with truth and detections")
-    parser.add_argument("--json", help="file for the numbers")
-    parser.add_argument("--gpu", help='ids of the GPUs to use, "0" or "0,1"; "cpu" for none')
-
-
-def _add_pictures(parser):
-    add_picture_options(parser, min_side=None, max_side=None, note="; the model's own")
-    add_tiles(parser, "the model's own")
-
-
-def _add_gone(parser):
-    parser.add_argument("--convert-model", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument(
-        "--group-method", choices=("none", "random", "ratio"), help=argparse.SUPPRESS
-    )
-
-
-def _add_options(parser):
-    for add in (_add_measure, _add_pictures, add_model_options, _add_gone):
-        add(parser)
-
-
-def make_parser():
-    """Return the parser of retinanet-evaluate."""
-    parser = Parser(prog=PROG, description="Measure a model on annotated pictures.")
-    datasets = add_datasets(parser, "evaluate", Parser)
-    for dataset in datasets:
-        dataset.add_argument(
-            "model", help="model file or another project's weights: .keras, .h5, .pth, …"
-        )
-    add_everywhere([parser, *datasets], _add_options)
-    return parser
-
-
-def parse_args(args=None):
-    """Return the checked options of the command line `args` (sys.argv[1:] by default).
-
-    `notices` has one line for each option that does nothing any more.
-    """
-    parser = make_parser()
-    parsed = parser.parse_args(args)
-    try:
-        check_sides(parsed)
-        check_tiles(parsed)
-    except ValueError as error:
-        parser.error(str(error))
-    if parsed.no_resize and (parsed.image_min_side or parsed.image_max_side):
-        parser.error("--no-resize and --image-min-side or --image-max-side exclude each other")
-    parsed.notices = [text for name, text in GONE.items() if getattr(parsed, name)]
-    return parsed
 
 
 def create_generator(args, profile):
@@ -179,7 +102,7 @@ def make_runner(args, network, pictures, labels=None):
         nms=profile.nms,
         class_specific_filter=profile.class_specific_filter,
         score_threshold=threshold,
-        max_detections=max(args.max_detections, profile.max_detections),
+        max_detections=max(args.max_detections or MAX_DETECTIONS, profile.max_detections),
     )
     runner = Runner(detector, freeze=pictures >= FREEZE_FROM)
     return runner if labels is None else Relabelled(runner, labels), threshold
@@ -192,81 +115,10 @@ def warm_up(runner, generator):
     runner.predict_on_batch(generator.preprocess_image(image)[None])
 
 
-def measure(args, runner, generator, threshold):
-    """Return (results, {label: (AP, objects)}) of one pass over the dataset."""
-    from keras_retinanet import evaluation
-
-    warm_up(runner, generator)
-    detections, seconds = evaluation.detect_dataset(
-        generator, runner, threshold, args.max_detections, args.save_path
-    )
-    truths = evaluation.truths_with_ignored(generator)
-    labels = evaluation.labels_of(generator, truths)
-    by_class = evaluation.average_precisions(truths, detections, labels, args.iou_threshold)
-    return {
-        "mAP": evaluation.mean_ap(by_class),
-        "weighted_mAP": evaluation.weighted_mean_ap(by_class),
-        "classes": {
-            generator.label_to_name(label): {"AP": ap, "instances": instances}
-            for label, (ap, instances) in by_class.items()
-        },
-        "coco": evaluation.coco_metrics_of(generator, detections),
-        "inference_seconds": seconds,
-        "images": generator.size(),
-        "options": {
-            "model": str(args.model),
-            "iou_threshold": args.iou_threshold,
-            "score_threshold": threshold,
-            "max_detections": args.max_detections,
-            "image_min_side": generator.image_min_side,
-            "image_max_side": generator.image_max_side,
-            "no_resize": generator.no_resize,
-            "resize_rule": generator.resize_rule,
-            "tile": generator.tiled.tiling.side if generator.tiled else None,
-        },
-    }, by_class
-
-
-def result_lines(results, by_class, label_to_name):
-    """Yield what the command prints: 1.0's lines, then COCO's table."""
-    from keras_retinanet.evaluation.average_precision import class_lines
-    from keras_retinanet.evaluation.coco import summary_lines
-
-    if not any(instances for _, instances in by_class.values()):
-        yield "No test instances found."
-        return
-    yield from class_lines(by_class, label_to_name)
-    yield f"Inference time for {results['images']} images: {results['inference_seconds']:.4f}"
-    yield (
-        f"mAP using the weighted average of precisions among classes: {results['weighted_mAP']:.4f}"
-    )
-    yield f"mAP: {results['mAP']:.4f}"
-    yield from summary_lines(results["coco"])
-
-
-def with_nulls(values):
-    """Return nested results with None in place of nan, which JSON lacks."""
-    if isinstance(values, dict):
-        return {key: with_nulls(value) for key, value in values.items()}
-    return None if isinstance(values, float) and math.isnan(values) else values
-
-
-def main(args=None):
-    """Run the command with the words `args`; return the numbers, a nested dictionary.
-
-    Its keys are mAP, weighted_mAP (nan without objects), classes {name: {"AP", "instances"}},
-    coco (the twelve numbers, -1 where there is nothing to measure), inference_seconds (of a
-    picture, on average), images, and options.
-    """
-    args = parse_args(args)
-    for notice in args.notices:
-        print(notice)
-    if args.json:
-        check_new_file(args.json, "--json")
-    if args.save_path:
-        check_new_folder(args.save_path, "--save-path")
-    start_keras(args.gpu)
-    from keras_retinanet.evaluation.results import write_results_json
+def detect(args):
+    """Return (generator, detections, FoundBoxes, what else results say) of the model of `args`."""
+    from keras_retinanet.evaluation import detect_dataset
+    from keras_retinanet.evaluation.columns import found_boxes_of
     from keras_retinanet.models.snapshot import profile_of
 
     network = load_network(args.model, args.backbone, args.config, given_family(args))
@@ -274,7 +126,90 @@ def main(args=None):
     labels = labels_for(profile_of(network), class_names(generator), args.model)
     seen = generator.tiled or generator
     runner, threshold = make_runner(args, network, seen.size(), labels)
-    results, by_class = measure(args, runner, generator, threshold)
+    warm_up(runner, generator)
+    most = args.max_detections or MAX_DETECTIONS
+    detections, seconds = detect_dataset(generator, runner, threshold, most, args.save_path)
+    options = {
+        "model": str(args.model),
+        "score_threshold": threshold,
+        "max_detections": most,
+        "image_min_side": generator.image_min_side,
+        "image_max_side": generator.image_max_side,
+        "no_resize": generator.no_resize,
+        "resize_rule": generator.resize_rule,
+        "tile": generator.tiled.tiling.side if generator.tiled else None,
+    }
+    about = {"inference_seconds": seconds, "options": options}
+    return generator, detections, found_boxes_of(detections), about
+
+
+def read(args):
+    """Return (generator, detections, FoundBoxes, what else results say) of the results file."""
+    options = generator_options(args, MIN_SIDE, MAX_SIDE)  # nothing is resized
+    generator = make_generator(args, "evaluate", **options)
+    given = read_given(args.results, generator)
+    results = selected(given, args.score_threshold, args.max_detections)
+    options = {
+        "results": str(args.results),
+        "score_threshold": args.score_threshold,
+        "max_detections": args.max_detections,
+    }
+    about = {"inference_seconds": None, "options": options, "left_out": results.left_out}
+    return generator, results.detections, results.found, about
+
+
+def measure(args, generator, detections, found):
+    """Return (numbers, {label: (AP, objects)}) of `detections`, and of the same as FoundBoxes."""
+    from keras_retinanet import evaluation
+    from keras_retinanet.evaluation.dataset_columns import class_names_of, columns_of_dataset
+    from keras_retinanet.evaluation.measures import measure as measure_columns
+
+    truths = evaluation.truths_with_ignored(generator)
+    labels = evaluation.labels_of(generator, truths)
+    by_class = evaluation.average_precisions(truths, detections, labels, args.iou_threshold)
+    columns = columns_of_dataset(generator, found)
+    numbers, of_classes = measure_columns(columns, args.iou_threshold, args.draws, args.seed)
+    names = class_names_of(generator, columns)
+    classes = dict(zip(names, of_classes, strict=True))
+    for label, (ap, instances) in by_class.items():
+        name = generator.label_to_name(label)
+        classes[name] = {"AP": ap, "instances": instances, **classes.get(name, {})}
+    return {
+        "mAP": evaluation.mean_ap(by_class),
+        "weighted_mAP": evaluation.weighted_mean_ap(by_class),
+        "classes": classes,
+        **numbers,
+        "confusion": {"classes": names, **numbers["confusion"]},
+        "comparison": comparison(args, generator, columns) if args.compare else None,
+        "images": generator.size(),
+    }, by_class
+
+
+def main(args=None):
+    """Run the command with the words `args`; return the numbers, a nested dictionary.
+
+    Its keys are mAP, weighted_mAP (nan without objects), classes {name: {"AP", "instances", …}},
+    coco (the twelve numbers, -1 where there is nothing to measure), inference_seconds (of a
+    picture, on average), images, options, and those that docs/evaluation.md explains.
+    """
+    args = parse_args(args)
+    for notice in args.notices:
+        print(notice)
+    for option in ("json", "save_results"):
+        if getattr(args, option):
+            check_new_file(getattr(args, option), f"--{option.replace('_', '-')}")
+    if args.save_path:
+        check_new_folder(args.save_path, "--save-path")
+    start_keras(args.gpu)
+    from keras_retinanet.evaluation.measures import with_nulls
+    from keras_retinanet.evaluation.results import write_results_json
+
+    generator, detections, found, about = read(args) if args.results else detect(args)
+    if args.save_results:
+        write_results(args.save_results, generator, detections)
+    numbers, by_class = measure(args, generator, detections, found)
+    about["options"] = {**about["options"], "iou_threshold": args.iou_threshold}
+    results = {**numbers, **about}
     for line in result_lines(results, by_class, generator.label_to_name):
         print(line)
     if args.json:

@@ -129,8 +129,10 @@ def _events(matched):
         Events(
             true.pictures[counted & (true.labels == label)],
             found.pictures[bounds[label] : bounds[label + 1]],
-            *(_places(matched.places, rows, cuts[label : label + 2], bounds[label])
-              for rows in (hits, crowd)),
+            *(
+                _places(matched.places, rows, cuts[label : label + 2], bounds[label])
+                for rows in (hits, crowd)
+            ),
         )
         for label in range(len(matched.columns.classes))
     ]

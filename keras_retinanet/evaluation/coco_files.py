@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_retinanet.evaluation.coco import coco_dataset, coco_stats
+from keras_retinanet.evaluation.coco_numbers import accumulate_areas, prepare, twelve_numbers
+from keras_retinanet.evaluation.columns import found_boxes_of
+from keras_retinanet.evaluation.dataset_columns import columns_of_dataset, image_ids_of
 from keras_retinanet.evaluation.detect import detect_dataset
 from keras_retinanet.evaluation.results import coco_results, write_results_json
-from keras_retinanet.evaluation.truths import truths_with_ignored
 
 
 def evaluate_coco(generator, model, threshold=0.05, folder="."):
@@ -37,12 +38,12 @@ def measure_coco(generator, model, threshold=0.05, folder="."):
         folder: where the files go.
     """
     detections, _ = detect_dataset(generator, model, threshold, max_detections=None)
-    dataset, results, image_ids = _in_coco_form(generator, detections)
+    image_ids, results = image_ids_of(generator), results_of(generator, detections)
     if results and hasattr(generator, "set_name"):
         start = Path(folder) / str(generator.set_name)
         write_results_json(f"{start}_bbox_results.json", results, indent=4)
         write_results_json(f"{start}_processed_image_ids.json", image_ids, indent=4)
-    return coco_stats(dataset, results, image_ids), len(results)
+    return coco_metrics_of(generator, detections), len(results)
 
 
 def coco_metrics_of(generator, detections):
@@ -51,14 +52,11 @@ def coco_metrics_of(generator, detections):
     What the dataset says beyond boxes counts, as in `measure_coco`: a COCO file's crowds and
     areas, other formats' regions to ignore.
     """
-    return coco_stats(*_in_coco_form(generator, detections))
+    columns = columns_of_dataset(generator, found_boxes_of(detections))
+    return twelve_numbers(accumulate_areas(prepare(columns)))
 
 
-def _in_coco_form(generator, detections):
-    """Return the contents of an annotation file and of a results file, and the image ids."""
-    image_ids = list(getattr(generator, "image_ids", range(generator.size())))
+def results_of(generator, detections):
+    """Return `detections` on `generator` as the rows of a COCO results file, with its ids."""
     category_ids = getattr(generator, "label_to_coco_label", int)
-    dataset = getattr(getattr(generator, "coco", None), "dataset", None)
-    if not dataset:
-        dataset = coco_dataset(truths_with_ignored(generator), image_ids, category_ids)
-    return dataset, coco_results(detections, image_ids, category_ids), image_ids
+    return coco_results(detections, image_ids_of(generator), category_ids)

@@ -5,7 +5,7 @@ bit only if the corner is found as x1 + width, as pycocotools does. Pictures and
 in ascending lists of their ids, since pycocotools breaks ties of scores by the id.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -85,26 +85,46 @@ def columns_of(truths, detections, labels=None):
     Args:
         labels: the classes; those that occur in `truths` if None. Boxes of others do not count.
     """
-    true_labels = _joined([truth.labels for truth in truths], np.int64)
-    classes = np.unique(true_labels if labels is None else np.asarray(labels, np.int64))
+    true = true_boxes_of(truths)
+    classes = np.unique(true.labels if labels is None else np.asarray(labels, np.int64))
+    return Columns(
+        of_classes(true, classes),
+        of_classes(found_boxes_of(detections), classes),
+        len(truths),
+        tuple(classes.tolist()),
+    )
+
+
+def true_boxes_of(truths):
+    """Return the TrueBoxes of a `Truths` for each picture, with their labels."""
+    labels = [truth.labels for truth in truths]
     boxes = _xywh([truth.boxes for truth in truths])
     crowd = [_or(truth.crowd, np.zeros(len(truth.labels), bool)) for truth in truths]
     areas = [_or(truth.areas, np.full(len(truth.labels), np.nan)) for truth in truths]
     areas = _joined(areas, np.float64)
     areas = np.where(np.isnan(areas), boxes[:, 2] * boxes[:, 3], areas)
-    true = (_owners([truth.labels for truth in truths]), true_labels, boxes, areas)
-    found = (
-        _owners([found.labels for found in detections]),
-        _joined([found.labels for found in detections], np.int64),
+    return TrueBoxes(_owners(labels), _joined(labels, np.int64), boxes, areas, _joined(crowd, bool))
+
+
+def found_boxes_of(detections):
+    """Return the FoundBoxes of a `Detections` for each picture, with their labels."""
+    labels = [found.labels for found in detections]
+    return FoundBoxes(
+        _owners(labels),
+        _joined(labels, np.int64),
         _xywh([found.boxes for found in detections]),
         _joined([found.scores for found in detections], np.float64),
     )
-    return Columns(
-        TrueBoxes(*_known((*true, _joined(crowd, bool)), classes)),
-        FoundBoxes(*_known(found, classes)),
-        len(truths),
-        tuple(classes.tolist()),
-    )
+
+
+def of_classes(boxes, classes):
+    """Return TrueBoxes or FoundBoxes of the labels `classes` only, as places in that list.
+
+    Args:
+        classes: [K], ascending.
+    """
+    known = boxes.rows(np.isin(boxes.labels, classes))
+    return replace(known, labels=np.searchsorted(classes, known.labels))
 
 
 def columns_of_coco(dataset, results, image_ids=None):
@@ -144,17 +164,9 @@ def _located(rows, places, kinds):
     )
 
 
-def _known(columns, classes):
-    """Return columns (pictures, labels, …) of known classes only, labels as places in `classes`."""
-    labels = columns[1]
-    places = np.searchsorted(classes, labels)
-    kept = np.isin(labels, classes)
-    return columns[0][kept], places[kept], *(column[kept] for column in columns[2:])
-
-
 def _owners(lists):
     """Return the place of the list that each item is of."""
-    return np.repeat(np.arange(len(lists)), [len(items) for items in lists])
+    return np.repeat(np.arange(len(lists)), np.array([len(items) for items in lists], np.int64))
 
 
 def _xywh(corners):
@@ -163,8 +175,10 @@ def _xywh(corners):
 
 
 def _joined(lists, dtype):
-    return np.concatenate([np.zeros_like(lists[0][:0]), *lists]).astype(dtype) if lists else (
-        np.zeros(0, dtype)
+    return (
+        np.concatenate([np.zeros_like(lists[0][:0]), *lists]).astype(dtype)
+        if lists
+        else (np.zeros(0, dtype))
     )
 
 

@@ -1,9 +1,9 @@
 """Which class was taken for which: a confusion matrix with background.
 
-First each detection finds an object of its own class, as in COCO's evaluation; what is left over on
-both sides is then matched whatever the class, in order of score. So an object counts as confused
-only where no detection of its own class found it. What is left of the detections is background taken
-for an object, and what is left of the objects is missed.
+First each detection finds an object of its own class, as in COCO's evaluation; what is left over
+on both sides is then matched whatever the class, in order of score. So an object counts as confused
+only where no detection of its own class found it. What is left of the detections is background
+taken for an object, and what is left of the objects is missed.
 """
 
 from dataclasses import replace

@@ -11,6 +11,7 @@ components are given: 1 - mean IoU of the true ones, 1 - precision, 1 - recall.
 
 import numpy as np
 
+from keras_retinanet.evaluation.matching import NOT_QUITE_ONE
 from keras_retinanet.evaluation.outcomes import between, ends_of_ties
 
 KEYS = ("oLRP", "localisation", "false", "missed", "threshold")
@@ -25,7 +26,7 @@ def optimal_lrp(scores, hits, ious, objects, threshold):
         hits: bool [n].
         ious: [n], overlap with the object found.
         objects: number of objects.
-        threshold: τ, below 1.
+        threshold: τ.
     """
     if not objects:
         return dict.fromkeys(KEYS, float("nan"))
@@ -33,7 +34,8 @@ def optimal_lrp(scores, hits, ious, objects, threshold):
     true = np.cumsum(hits)[ends]
     errors = np.cumsum(np.where(hits, 1 - ious, 0.0))[ends]
     false = ends + 1 - true
-    lrp = (errors / (1 - threshold) + false + objects - true) / (false + objects)
+    slack = 1 - min(threshold, NOT_QUITE_ONE)
+    lrp = (errors / slack + false + objects - true) / (false + objects)
     if not len(lrp) or lrp.min() >= 1:
         return dict(zip(KEYS, (*NOTHING_RIGHT, between(scores, -1)), strict=True))
     best = int(lrp.argmin())

@@ -1,7 +1,7 @@
 """Precision, recall and F1 of each class by score threshold, and the threshold of the best F1.
 
-A detection counts where its score is above the threshold. F1 = 2 TP / (2 TP + FP + FN), the harmonic
-mean of precision and recall (van Rijsbergen 1979).
+A detection counts where its score is above the threshold. F1 = 2 TP / (2 TP + FP + FN), the
+harmonic mean of precision and recall (van Rijsbergen 1979).
 """
 
 import numpy as np

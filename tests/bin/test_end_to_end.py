@@ -13,6 +13,7 @@ import pytest
 
 from keras_retinanet import evaluation, models
 from keras_retinanet.bin import convert_model, evaluate
+from keras_retinanet.evaluation.measures import with_nulls
 from keras_retinanet.models.snapshot import profile_of
 from keras_retinanet.preprocessing.csv_generator import CSVGenerator
 from keras_retinanet.utils.image import preprocess_image, read_image_bgr, resize_image
@@ -94,7 +95,7 @@ def test_a_snapshot_knows_what_it_was_trained_with(trained):
 
 
 def test_the_json_file_holds_what_evaluation_returns(measured):
-    assert measured.json == evaluate.with_nulls(measured.results)
+    assert measured.json == with_nulls(measured.results)
 
 
 def test_evaluation_equals_the_library_on_the_same_pictures(drawn, trained, measured):
