@@ -41,7 +41,9 @@ class Events:
 
 def draw(rng, pictures, draws=DRAWS):
     """Return how often each picture counts in each draw: int32 [draws, pictures]."""
-    chances = np.full(pictures, 1 / max(pictures, 1))
+    if not pictures:
+        return np.zeros((draws, 0), np.int32)
+    chances = np.full(pictures, 1 / pictures)
     return rng.multinomial(pictures, chances, size=draws).astype(np.int32)
 
 

@@ -73,10 +73,12 @@ def ends_of_ties(scores):
 def between(scores, place):
     """Return a score threshold that keeps descending `scores` up to `place`, and no more.
 
-    It lies half way to the next lower score (to 0 after the last): rounding cannot cross it.
-    `place` -1 keeps none.
+    It lies half way to the next lower score (to 0 after the last, below it if that is not above 0),
+    so that rounding cannot cross it. `place` -1 keeps none.
     """
     if place < 0:
         return float(scores[0]) if len(scores) else 0.0
-    lower = scores[place + 1] if place + 1 < len(scores) else min(0.0, scores[place])
-    return float((scores[place] + lower) / 2)
+    last = scores[place]
+    following = scores[place + 1 :][:1]
+    lower = following[0] if len(following) else (0.0 if last > 0 else last - 1)
+    return float((last + lower) / 2)

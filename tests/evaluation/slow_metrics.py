@@ -114,7 +114,7 @@ def states(columns, threshold):
 
 
 def confusion(columns, iou_threshold, score_threshold):
-    """Return the confusion matrix [K + 1, K + 1]: own class first, then any, the rest background."""
+    """Return the confusion matrix [K + 1, K + 1]: own class first, then any, then background."""
     objects, detections = objects_of(columns), detections_of(columns)
     crowd = [one[4] for one in objects]
     owners = coco_owners(objects, detections, iou_threshold, crowd)
