@@ -91,6 +91,7 @@ def read_results(path, places):
             "Name results on this dataset, with its ids"
         )
     found = found.rows(kept)
+    notices += [] if rows else ["holds no detection"]
     notices += signs(found, places.sizes, [row.get("id") for row in rows])
     detections = by_picture(found, len(places.sizes))
     left_out = {key: int(np.count_nonzero(which)) for key, which in bad.items()}
