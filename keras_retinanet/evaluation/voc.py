@@ -52,7 +52,7 @@ def voc_by_class(columns, threshold=0.5):
     boxes = replace(true, crowd=np.zeros_like(true.crowd))  # overlap with them is a usual IoU
     owners = nearest(boxes, ranked, len(columns.classes), threshold)[ranked.by_class]
     hits = first_claims(owners)
-    counted = (owners < 0) | ~true.crowd[owners]
+    counted = ~np.append(true.crowd, False)[owners]  # no object is not difficult
     labels = ranked.found.labels[ranked.by_class][counted]
     objects = np.bincount(true.labels[~true.crowd], minlength=len(columns.classes))
     return by_class(labels, hits[counted], np.ones(len(labels)), objects)

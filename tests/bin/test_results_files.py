@@ -1,0 +1,201 @@
+"""retinanet-evaluate on results files: in place of a model, compared, written, refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from keras_retinanet.bin import evaluate
+from keras_retinanet.evaluation.coco import coco_stats
+from keras_retinanet.evaluation.measures import with_nulls
+
+CSV = ["csv", "a.csv", "c.csv"]
+COCO = ["coco", "--annotations", "i.json"]
+EVERYWHERE = {
+    "after the dataset": [*CSV, "--results", "r.json"],
+    "before the dataset": ["--results", "r.json", *CSV],
+    "with an equals sign": ["--results=r.json", *CSV],
+    "beside another option for an argument": [*COCO, "--results", "r.json"],
+    "before that": ["--results", "r.json", *COCO],
+}
+
+
+@pytest.mark.parametrize("words", EVERYWHERE.values(), ids=EVERYWHERE.keys())
+def test_results_stand_for_a_model(words):
+    args = evaluate.parse_args(words)
+    assert (args.results, args.model) == ("r.json", None)
+    assert args.annotations in ("a.csv", "i.json") and (args.draws, args.seed) == (500, 0)
+
+
+REFUSED = {
+    "a model, too": ([*CSV, "m.keras", "--results", "r.json"], "unrecognised argument 'm.keras'"),
+    "a side": ([*CSV, "--results", "r", "--image-min-side", "9"], "--image-min-side goes with a m"),
+    "anchors": ([*CSV, "--results", "r", "--config", "x.ini"], "--config goes with a model, not"),
+    "pictures": ([*CSV, "--results", "r", "--save-path", "x"], "--save-path goes with a model"),
+    "no draws": ([*CSV, "m.keras", "--compare", "r", "--draws", "0"], "--compare needs draws"),
+}
+
+
+@pytest.mark.parametrize(("words", "message"), REFUSED.values(), ids=REFUSED.keys())
+def test_options_that_contradict_are_refused_in_one_line(words, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        evaluate.parse_args(words)
+    assert stopped.value.code == 2 and message in capsys.readouterr().err
+
+
+@pytest.fixture
+def rows(drawn):
+    """Return the truths of val.csv as results, each with its own score."""
+    found = []
+    for line in (drawn / "val.csv").read_text().splitlines():
+        name, *numbers, kind = line.split(",")
+        if kind:
+            x1, y1, x2, y2 = map(int, numbers)
+            found.append(
+                {
+                    "image_id": int(name[4]),
+                    "category_id": ("disc", "square").index(kind),
+                    "bbox": [x1, y1, x2 - x1, y2 - y1],
+                    "score": 0.9 - len(found) / 100,
+                }
+            )
+    return found
+
+
+def measured(drawn, tmp_path, rows, *words):
+    """Return what retinanet-evaluate returns for results on val.csv."""
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(rows))
+    data = ["csv", str(drawn / "val.csv"), str(drawn / "classes.csv")]
+    return evaluate.main([*data, "--results", str(path), "--draws", "20", *map(str, words)])
+
+
+def test_perfect_results_have_perfect_numbers(drawn, tmp_path, rows, capsys):
+    results = measured(drawn, tmp_path, rows, "--json", tmp_path / "n.json")
+    assert results["coco"]["AP"] == pytest.approx(1) and results["mAP"] == pytest.approx(1)
+    assert results["voc"] == {"VOC07": pytest.approx(1), "VOC12": pytest.approx(1)}
+    assert results["open_images"]["AP"] == pytest.approx(1)
+    assert results["LRP"]["oLRP"] == pytest.approx(0, abs=1e-9)
+    assert results["F1"]["best"]["F1"] == 1
+    assert results["confusion"]["classes"] == ["disc", "square"]
+    diagonal = {(row, column) for row, column, _ in results["confusion"]["counts"]}
+    assert diagonal == {(0, 0), (1, 1)}
+    assert sum(count for *_, count in results["confusion"]["counts"]) == 8
+    assert results["intervals"]["AP"] == [pytest.approx(1)] * 2
+    for name in ("by_size", "by_ratio", "by_crowding"):
+        assert sum(each["objects"] for each in results[name].values()) == 8
+    disc = results["classes"]["disc"]
+    assert {"AP", "instances", "coco", "VOC07", "VOC12", "open_images", "F1", "LRP"} < disc.keys()
+    assert (results["inference_seconds"], results["left_out"]) == (None, {})
+    assert json.loads((tmp_path / "n.json").read_text()) == with_nulls(results)
+    lines = capsys.readouterr().out.splitlines()
+    assert "mAP: 1.0000" in lines and "VOC07: 1.0000, VOC12: 1.0000" in lines
+    assert "AP lies between 1.000 and 1.000 (95 %, 20 draws)" in lines
+    assert "LRP error: 0.000 (localisation 0.000, false 0.000, missed 0.000)" in lines
+    assert not any(line.startswith("Inference time") for line in lines)
+
+
+def test_what_is_left_out_is_told_before_the_numbers(drawn, tmp_path, rows, capsys):
+    bad = [*rows, {**rows[0], "image_id": 17}, {**rows[0], "bbox": [1, 1, -2, 2]}]
+    results = measured(drawn, tmp_path, bad)
+    assert results["left_out"] == {"unknown_images": 1, "negative_sizes": 1}
+    first, second = capsys.readouterr().out.splitlines()[:2]
+    assert "1 detections of pictures that the dataset does not have are left out" in first
+    assert "1 detections with a negative width or height are left out" in second
+
+
+def test_thresholds_apply_to_results_only_where_they_are_given(drawn, tmp_path, rows):
+    low = [{**row, "score": row["score"] / 1000} for row in rows]
+    assert measured(drawn, tmp_path, low)["coco"]["AR100"] == pytest.approx(1)
+    cut = measured(drawn, tmp_path, rows, "--score-threshold", "0.885", "--max-detections", "1")
+    assert sum(count for *_, count in cut["confusion"]["counts"]) == 8
+    found = [row for row in cut["confusion"]["counts"] if row[0] == row[1]]
+    assert sum(count for *_, count in found) == 1
+
+
+def test_pictures_may_be_named_in_place_of_their_number(drawn, tmp_path, rows):
+    named = [{**row, "image_id": f"val_{row['image_id']}.png"} for row in rows]
+    assert measured(drawn, tmp_path, named)["coco"] == measured(drawn, tmp_path, rows)["coco"]
+
+
+def test_no_results_are_told_and_give_nothing_right(drawn, tmp_path, capsys):
+    results = measured(drawn, tmp_path, [])
+    assert results["coco"]["AP"] == 0 and results["F1"]["best"]["threshold"] is None
+    assert capsys.readouterr().out.splitlines()[0].endswith("results.json: holds no detection")
+
+
+def test_a_comparison_says_which_is_better(drawn, tmp_path, rows, capsys):
+    worse = tmp_path / "worse.json"
+    worse.write_text(json.dumps(rows[:1]))
+    found = measured(drawn, tmp_path, rows, "--compare", worse, "--draws", "200")["comparison"]
+    assert found["AP"]["difference"] < 0 and found["file"] == str(worse)
+    assert "worse.json is worse by " in capsys.readouterr().out.splitlines()[-1]
+    worse.write_text(json.dumps(rows))
+    assert measured(drawn, tmp_path, rows, "--compare", worse)["comparison"]["AP"]["interval"] == [
+        0,
+        0,
+    ]
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.endswith("worse.json is not shown to differ: +0.0 ± 0.0 AP (95 %)")
+
+
+BAD_FILES = {
+    "no file": (None, "results.json: No such file"),
+    "no JSON": ("[{", "results.json: not JSON"),
+    "an annotation file": ('{"annotations": []}', "is an annotation file, not a list"),
+    "another dataset's": (
+        '[{"image_id": 99, "category_id": 0, "bbox": [1, 1, 1, 1], "score": 1}]',
+        "no detection is left to measure",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), BAD_FILES.values(), ids=BAD_FILES.keys())
+def test_bad_files_end_in_one_line(drawn, tmp_path, outcome, text, message):
+    path = tmp_path / "results.json"
+    if text is not None:
+        path.write_text(text)
+    words = ["csv", drawn / "val.csv", drawn / "classes.csv", "--results", path]
+    code, stderr = outcome(evaluate, words)
+    assert code == 2 and message in stderr and stderr.count("\n") == 1
+
+
+def test_a_dataset_without_objects_has_no_numbers(drawn, tmp_path, rows, capsys):
+    (tmp_path / "empty.csv").write_text(f"{drawn}/val_0.png,,,,,\n")
+    (tmp_path / "r.json").write_text(json.dumps([{**rows[0], "image_id": 0}]))
+    words = ["csv", f"{tmp_path}/empty.csv", f"{drawn}/classes.csv", "--results"]
+    results = evaluate.main([*words, f"{tmp_path}/r.json", "--json", f"{tmp_path}/n.json"])
+    assert capsys.readouterr().out.splitlines()[-1] == "No test instances found."
+    numbers = json.loads((tmp_path / "n.json").read_text())
+    assert numbers["voc"]["VOC12"] is None and numbers["F1"]["best"]["threshold"] is None
+    assert numbers["coco"]["AP"] == -1 and np.isnan(results["mAP"])
+
+
+def test_published_coco_results_give_their_numbers_through_the_command(real_data, tmp_path):
+    folder = real_data / "formats" / "coco_known_ap"
+    words = ["coco", "--annotations", f"{real_data}/coco_sample/instances.json"]
+    words += ["--images", f"{real_data}/coco_sample/images", "--draws", "20"]
+    path = folder / "results_ssd_mobilenet_v1.json"
+    results = evaluate.main(
+        [*words, "--results", str(path), "--save-results", f"{tmp_path}/saved.json"]
+    )
+    expected = json.loads((folder / "expected_pycocotools_2.0.11.json").read_text())
+    assert results["coco"] == pytest.approx(expected, abs=1e-12)
+    dataset = json.loads((real_data / "coco_sample" / "instances.json").read_text())
+    saved = json.loads((tmp_path / "saved.json").read_text())
+    again = coco_stats(dataset, saved, engine="pycocotools")
+    assert again == pytest.approx(expected, abs=1e-6)
+    assert len(saved) == len(json.loads(path.read_text()))
+
+
+def test_what_a_model_found_is_measured_the_same_from_its_file(drawn, trained, tmp_path):
+    data = ["csv", str(drawn / "val.csv"), str(drawn / "classes.csv"), "--draws", "20"]
+    saved = str(tmp_path / "saved.json")
+    found = evaluate.main(
+        [*data, str(trained.snapshot), "--score-threshold", "0.001", "--save-results", saved]
+    )
+    again = evaluate.main([*data, "--results", saved])
+    assert len(json.loads((tmp_path / "saved.json").read_text())) > 20
+    for key in ("coco", "voc", "by_size"):
+        assert again[key] == found[key], key
+    assert again["mAP"] == pytest.approx(found["mAP"], abs=1e-12)
