@@ -22,7 +22,7 @@ from pathlib import Path
 import report
 
 PAUSE = 0.25  # seconds between runs: idle threads of the last contender spin for up to 0.2 s
-PEERS = ("keras-hub", "torchvision", "pycocotools")
+PEERS = ("keras-hub", "torchvision", "pycocotools", "hotcoco")
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ OWN = {
     ],
     "loader_memory": ["ours"],
     "doctor": ["examination with its page", "short look before a training", "fitted anchors"],
-    "coco_eval": ["our AP", "our COCO numbers", "pycocotools"],
+    "coco_eval": ["our AP", "our COCO numbers", "everything of ours", "pycocotools"],
 }
 
 
@@ -168,8 +168,9 @@ def test_the_doctors_benchmark_looks_at_every_box(module):
 
 def test_our_coco_numbers_are_those_of_pycocotools(module):
     benchmark = module("coco_eval").BENCHMARK
-    ap, ours, theirs = (facts_of(benchmark, contender) for contender in OWN["coco_eval"])
-    assert ours == theirs
+    facts = [facts_of(benchmark, contender) for contender in OWN["coco_eval"]]
+    ap, ours, everything, theirs = facts
+    assert ours["AP"] == everything["AP"] == theirs["AP"]
     assert 0 < float(ap["mAP"]) <= 1
 
 
