@@ -92,30 +92,66 @@ def accumulate(matched, ignored, outside, thresholds=THRESHOLDS, most=MOST):
     true, ranked, classes = matched.columns.true, matched.ranked, len(matched.columns.classes)
     owners = match(matched.pairs, true, ignored, thresholds)[:, matched.by_class]
     objects = np.bincount(true.labels[~ignored], minlength=classes)
-    before = np.cumsum(~outside[ranked.by_class])
-    labels = ranked.found.labels[ranked.by_class[matched.places]]
-    ranks = ranked.ranks[ranked.by_class[matched.places]]
     precision = np.full((len(thresholds), len(RECALLS), classes), -1.0)
     recall = np.full((len(thresholds), classes, len(most)), -1.0)
+    rows = ranked.by_class[matched.places]  # of the candidates
+    labels, ranks = ranked.found.labels[rows], ranked.ranks[rows]
+    running = _RunningCount(matched, labels, outside)
     needed = [np.searchsorted(np.arange(1, n + 1) / n, RECALLS) if n else None for n in objects]
-    starts = np.searchsorted(ranked.found.labels[ranked.by_class], np.arange(classes))
-    skipped = np.concatenate([[0], before])[starts]  # detections of the classes before
     for level, owner in enumerate(owners):
         events = np.flatnonzero(owner >= 0)
         hits = ~ignored[owner[events]]
-        places = matched.places[events]
-        corrections = np.cumsum(hits.astype(np.int64) - ~outside[ranked.by_class[places]])
-        of_class = np.searchsorted(labels[events], np.arange(classes))
-        corrected = np.concatenate([[0], corrections])[of_class] + skipped
-        counted = (before[places] + corrections)[hits]
+        counted = running.at_hits(events, hits)
         events = events[hits]
-        kinds = labels[events]
-        counted = counted - corrected[kinds]
-        for place, limit in enumerate(most):
-            found = np.bincount(kinds[ranks[events] < limit], minlength=classes)
-            recall[level, objects > 0, place] = (found / np.maximum(objects, 1))[objects > 0]
-        _fill_precision(precision[level], counted, kinds, needed)
+        _fill_recall(recall[level], labels[events], ranks[events], objects, most)
+        _fill_precision(precision[level], counted, labels[events], needed)
     return Accumulated(precision, recall, objects)
+
+
+class _RunningCount:
+    """How many detections of a class count down to each hit.
+
+    Args:
+        matched: Matched.
+        labels: int64 [C], class of each candidate, by class and score.
+        outside: bool [D], as of `accumulate`.
+    """
+
+    def __init__(self, matched, labels, outside):
+        by_class = matched.ranked.by_class
+        counts = ~outside[by_class]
+        classes = np.arange(len(matched.columns.classes))
+        self._down_to = np.concatenate([[0], np.cumsum(counts)])
+        self._starts = np.searchsorted(matched.ranked.found.labels[by_class], classes)
+        self._places, self._labels, self._classes = matched.places, labels, classes
+        self._unmatched_counts = counts[matched.places].astype(np.int64)
+
+    def at_hits(self, events, hits):
+        """Return the counts [hits], each hit included.
+
+        Args:
+            events: int64 [E], places of the candidates that find an object, ascending.
+            hits: bool [E], which of the objects count.
+        """
+        # a candidate counts if its object does, wherever it is itself
+        corrections = np.cumsum(hits.astype(np.int64) - self._unmatched_counts[events])
+        corrections = np.concatenate([[0], corrections])
+        first = np.searchsorted(self._labels[events], self._classes)
+        of_classes_before = self._down_to[self._starts] + corrections[first]
+        counted = self._down_to[self._places[events] + 1] + corrections[1:]
+        return (counted - of_classes_before[self._labels[events]])[hits]
+
+
+def _fill_recall(recall, kinds, ranks, objects, most):
+    """Fill the recall [K, most] of one threshold.
+
+    Args:
+        kinds, ranks: [hits], the class of each and its rank in its picture and class.
+    """
+    some = objects > 0
+    for place, limit in enumerate(most):
+        found = np.bincount(kinds[ranks < limit], minlength=len(objects))
+        recall[some, place] = found[some] / objects[some]
 
 
 def _fill_precision(precision, counted, kinds, needed):
