@@ -4,33 +4,23 @@ Each image is resized first and then preprocessed, as in training.
 """
 
 import collections
-import dataclasses
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
+from keras_retinanet.utils.detections import (
+    NOTHING,
+    Detections,
+    Placement,
+    rows_by_image,
+    select,
+)
 from keras_retinanet.utils.image import ImageError
 
-_NOTHING = np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32)
 SHOWN_SCORE = 0.3  # pictures with all that counts, from 0.05 on, cannot be read
 IMAGES_AHEAD = 2  # read while the detector works: one would do, two smooth uneven sizes
-
-
-@dataclasses.dataclass(frozen=True)
-class Detections:
-    """What was found in one image, best score first.
-
-    Attributes:
-        boxes: float32 [D, 4], (x1, y1, x2, y2) in pixels of the original image.
-        scores: float32 [D].
-        labels: int32 [D].
-    """
-
-    boxes: np.ndarray
-    scores: np.ndarray
-    labels: np.ndarray
 
 
 def detect_dataset(
@@ -70,14 +60,15 @@ def detect_dataset(
     detections, seconds = [], []
     for index, loaded in enumerate(_images(generator)):
         if loaded is None:
-            detections.append(_select(*_NOTHING, score_threshold, max_detections))
+            detections.append(NOTHING)
             continue
-        raw_image, image, scale, margin = loaded
+        raw_image, image, placement = loaded
         start = time.perf_counter()
         outputs = model.predict_on_batch(image[np.newaxis])
         seconds.append(time.perf_counter() - start)
-        boxes, scores, labels = _outputs_of_image(outputs)
-        found = _select(boxes / scale - margin, scores, labels, score_threshold, max_detections)
+        ((boxes, scores, labels),) = rows_by_image(outputs, _not_a_detector)
+        boxes = placement.to_original(boxes)
+        found = select(boxes, scores, labels, score_threshold, max_detections)
         detections.append(found)
         if folder is not None:
             _save_picture(folder / f"{index}.png", raw_image, generator, index, found)
@@ -122,9 +113,9 @@ def _images(generator):
 
 
 def _load(generator, index):
-    """Return (original, prepared, scale, margin) of an image, None for one left out as broken.
+    """Return (original, prepared, `Placement`) of an image, None for one left out as broken.
 
-    Prepared boxes are (boxes + margin) * scale; a generator that is none of ours has no margin.
+    A generator that is none of ours has no margin.
     """
     try:
         raw_image = generator.load_image(index)
@@ -136,28 +127,8 @@ def _load(generator, index):
     # A copy, because subclasses may resize or preprocess in place.
     image, scale = generator.resize_image(raw_image.copy())
     margin = getattr(generator, "resize_margin", lambda shape: 0.0)(raw_image.shape)
-    return raw_image, np.asarray(generator.preprocess_image(image)), scale, margin
-
-
-def _outputs_of_image(outputs):
-    """Return boxes [D, 4], scores [D] and labels [D] of a batch of one."""
-    if not isinstance(outputs, (list, tuple)) or len(outputs) < 3:
-        count = len(outputs) if isinstance(outputs, (list, tuple, dict)) else 1
-        raise ValueError(_not_a_detector(f"a model with {count} output(s)"))
-    boxes, scores, labels = (np.asarray(output) for output in outputs[:3])
-    if boxes.shape[2:] != (4,) or not boxes.shape[:2] == scores.shape == labels.shape:
-        shapes = f"{boxes.shape}, {scores.shape}, {labels.shape}"
-        raise ValueError(_not_a_detector(f"a model with outputs of shapes {shapes}"))
-    return boxes[0].astype(np.float32), scores[0].astype(np.float32), labels[0]
-
-
-def _select(boxes, scores, labels, score_threshold, max_detections):
-    """Return the best `max_detections` above `score_threshold`, without the padding of -1."""
-    kept = np.flatnonzero((scores > score_threshold) & (labels >= 0))
-    order = kept[np.argsort(-scores[kept], kind="stable")[:max_detections]]
-    return Detections(
-        boxes[order].astype(np.float32), scores[order], labels[order].astype(np.int32)
-    )
+    prepared = np.asarray(generator.preprocess_image(image))
+    return raw_image, prepared, Placement(scale, margin)
 
 
 def _made_folder(save_path):

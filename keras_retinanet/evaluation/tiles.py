@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from keras_retinanet.evaluation.detect import Detections, detect_dataset
-from keras_retinanet.utils.tiles import merge
+from keras_retinanet.evaluation.detect import detect_dataset
+from keras_retinanet.utils.detections import NOTHING
+from keras_retinanet.utils.tiles import merge_detections
 
 
 def detect_tiles(generator, model, score_threshold=0.05, max_detections=100):
@@ -33,13 +34,6 @@ def detect_tiles(generator, model, score_threshold=0.05, max_detections=100):
 def _picture(of_tiles, windows, max_detections):
     """Return the `Detections` of a picture from those of its tiles."""
     if not of_tiles:  # a broken picture has none
-        return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, int))
-    shifts = np.tile(windows[:, :2], 2)
-    parts = [
-        (one.boxes + shift, one.scores, one.labels)
-        for one, shift in zip(of_tiles, shifts, strict=True)
-    ]
-    size = windows[:, [3, 2]].max(axis=0)
-    boxes, scores, labels = merge(parts, windows, tuple(size.tolist()))
-    kept = slice(max_detections)
-    return Detections(boxes[kept].astype(np.float32), scores[kept], labels[kept])
+        return NOTHING
+    size = tuple(windows[:, [3, 2]].max(axis=0).tolist())
+    return merge_detections(of_tiles, windows, size).take(slice(max_detections))

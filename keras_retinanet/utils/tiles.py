@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_retinanet.utils.detections import Detections
+
 AGREEMENT = 0.5  # IoU, within what both tiles see, from which two detections are one object
 CONTAINED = 0.7  # share of a cut detection inside a whole one from which it is a part of that
 NO_WHOLE = 0.5  # of the cut one's score; below, what contains it is a worse guess, not the whole
@@ -87,6 +89,22 @@ def merge(found, windows, size):
     still_cut = np.array([cut[g].all(axis=0).any() for g in groups], bool)
     kept = ~_parts(merged, scores[first], labels[first], still_cut)
     return merged[kept], scores[first[kept]], labels[first[kept]]
+
+
+def merge_detections(of_tiles, windows, size):
+    """Return the `Detections` of a picture from those of its tiles, by `merge`.
+
+    Args:
+        of_tiles: a `Detections` of each tile, in the tile's pixels.
+        windows, size: as of `merge`.
+    """
+    shifts = np.tile(windows[:, :2], 2)
+    parts = [
+        (one.boxes + shift, one.scores, one.labels)
+        for one, shift in zip(of_tiles, shifts, strict=True)
+    ]
+    boxes, scores, labels = merge(parts, windows, size)
+    return Detections(boxes.astype(np.float32), scores, labels)
 
 
 def cut_sides(boxes, windows, size):
