@@ -48,7 +48,9 @@ def runner_frozen(options):
     """Return our Runner on a frozen graph."""
     from keras_retinanet.predict.runner import Runner
 
-    return _our_run(Runner(_our_detector(options), freeze=True).predict_on_batch)
+    runner = Runner(_our_detector(options), freeze=True)
+    runner.settle()
+    return _our_run(runner.predict_on_batch)
 
 
 def runner(options):

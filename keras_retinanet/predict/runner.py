@@ -3,53 +3,116 @@
 On TensorFlow one graph with open sizes serves all pictures, where `predict_on_batch` would trace
 again for the first few sizes (5 s each for ResNet50 on two cores). Its variables can be frozen
 into constants, which lets TensorFlow fold the batch norms: ResNet50 takes 5 to 30 % less CPU time
-so (benchmarks/RESULTS.md), for some seconds once.
+so (benchmarks/RESULTS.md), for some seconds once. Those are spent in a thread beside the answers
+of the unfrozen graph, so that none waits for them.
 """
+
+import threading
 
 import keras
 import numpy as np
+
+# Answers before freezing begins: it competes for processors, and a command that is given a few
+# pictures would only end later for it. Who has asked eight times will ask again.
+FREEZE_AFTER = 8
 
 
 class Runner:
     """A detector as `predict_on_batch(images) -> [boxes, scores, labels, …]`.
 
     Args:
-        detector: what `models.convert_model` gives.
-        freeze: take a copy of the weights as they are now; later changes do not count.
+        detector: what `models.convert_model` gives, or a model of [images, sizes] that
+            `retinanet_bbox(sizes=…)` gives.
+        freeze: the weights change no more, so that they may be made constants: on TensorFlow,
+            after `FREEZE_AFTER` answers, in a thread.
     """
 
     def __init__(self, detector, freeze=False):
         self.output_names = [f"detection_{index}" for index in range(len(detector.outputs))]
-        self._predict = detector.predict_on_batch
+        self._answers, self._thread, self._error = 0, None, None
+        self._make_frozen = None
+        self._predict = lambda *inputs: detector.predict_on_batch(
+            inputs[0] if len(inputs) == 1 else list(inputs)
+        )
         if keras.backend.backend() == "tensorflow":
-            self._predict = _tensorflow_function(detector, freeze)
+            self._predict = _tensorflow_function(detector, detector)
+            if freeze:
+                self._make_frozen = lambda: _frozen_function(detector)
 
-    def predict_on_batch(self, images):
+    @property
+    def is_frozen(self):
+        """Return whether answers come from the frozen graph."""
+        return self._thread is not None and self._make_frozen is None
+
+    def predict_on_batch(self, images, sizes=None):
         """Return NumPy arrays boxes [B, D, 4], scores [B, D], labels [B, D], padded with -1.
 
         Args:
             images: preprocessed float [B, H, W, 3].
+            sizes: (height, width) of each picture on its canvas, [B, 2], for a model of both.
         """
-        return [np.asarray(output) for output in self._predict(images)]
+        inputs = (images,) if sizes is None else (images, np.asarray(sizes, np.float32))
+        outputs = [np.asarray(output) for output in self._predict(*inputs)]
+        self._answers += 1
+        if self._answers == FREEZE_AFTER and self._make_frozen is not None:
+            self._start_freezing()
+        return outputs
+
+    def settle(self):
+        """Wait until the detector is frozen, if it is to be; what goes wrong is raised here."""
+        if self._thread is None and self._make_frozen is not None:
+            self._start_freezing()
+        if self._thread is not None:
+            self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _start_freezing(self):
+        # no daemon: TensorFlow aborts the process where Python ends while it traces
+        self._thread = self._thread or threading.Thread(target=self._freeze)
+        self._thread.start()
+
+    def _freeze(self):
+        try:
+            self._predict = self._make_frozen()
+        except Exception as error:  # answers go on unfrozen; `settle` says why
+            self._error = error
+        else:
+            self._make_frozen = None
 
 
-def _tensorflow_function(detector, freeze):
-    """Return f(images) -> tensors, one TensorFlow graph for all sizes."""
+def _signature(detector):
+    """Return the specs of a detector's inputs, sizes left open."""
     import tensorflow as tf
 
-    channels = detector.inputs[0].shape[-1]
-    signature = tf.TensorSpec((None, None, None, channels), tf.float32)
-    detect = _with_frozen_network(detector, signature) if freeze else detector
-
-    @tf.function(input_signature=[signature], autograph=False)
-    def predict(images):
-        return list(detect(images, training=False))
-
-    return lambda images: predict(tf.convert_to_tensor(images, tf.float32))
+    open_shapes = ((None, None, None, detector.inputs[0].shape[-1]), (None, 2))
+    return [tf.TensorSpec(shape, tf.float32) for shape in open_shapes[: len(detector.inputs)]]
 
 
-def _with_frozen_network(detector, signature):
-    """Return f(images, training) that is `detector`, all below its last layer frozen.
+def _tensorflow_function(detector, detect):
+    """Return f(images, [sizes]) -> tensors by `detect`, one TensorFlow graph for all sizes."""
+    import tensorflow as tf
+
+    @tf.function(input_signature=_signature(detector), autograph=False)
+    def predict(*inputs):
+        return list(detect(inputs[0] if len(inputs) == 1 else list(inputs), training=False))
+
+    return lambda *inputs: predict(*(tf.convert_to_tensor(value, tf.float32) for value in inputs))
+
+
+def _frozen_function(detector):
+    """Return f(images, [sizes]) -> tensors, frozen, and run once so that no answer waits."""
+    function = _tensorflow_function(detector, _with_frozen_network(detector))
+    specs = _signature(detector)
+    side = 64  # pixels; two cells of the usual coarsest stride
+    shapes = [[1 if d is None else d for d in spec.shape] for spec in specs]
+    shapes[0][1:3] = side, side
+    function(*(np.full(shape, side, np.float32) for shape in shapes))
+    return function
+
+
+def _with_frozen_network(detector):
+    """Return f(inputs, training) that is `detector`, all below its last layer frozen.
 
     The last layer stays outside, because freezing gives loops, such as those of NMS, the same
     names in every graph, and TensorFlow takes a name only once: a second frozen detector in the
@@ -60,12 +123,17 @@ def _with_frozen_network(detector, signature):
     last = detector.get_layer("filtered_detections")
     below = keras.Model(detector.inputs, last.input)
 
-    @tf.function(input_signature=[signature], autograph=False)
-    def network(images):
-        return below(images, training=False)
+    @tf.function(input_signature=_signature(detector), autograph=False)
+    def network(*inputs):
+        return below(list(inputs), training=False)
 
     frozen = freeze_function(network.get_concrete_function())
-    return lambda images, training: last(frozen(images))
+
+    def detect(inputs, training):
+        inputs = inputs if isinstance(inputs, list) else [inputs]
+        return last(frozen(*inputs))
+
+    return detect
 
 
 def freeze_function(concrete):
