@@ -205,6 +205,7 @@ def retinanet_bbox(
     max_detections=None,
     parallel_iterations=32,
     sizes=None,
+    nms_within=None,
     **kwargs,
 ):
     """Return the detector: images -> boxes [B, D, 4], scores [B, D], labels [B, D], *others.
@@ -218,6 +219,7 @@ def retinanet_bbox(
         sizes: `keras.Input((2,))` for (height, width) of each picture on its canvas makes the
             detector a model of [images, sizes], for batches of different true sizes whose boxes
             are clipped to the picture; None takes pictures as large as the batch.
+        nms_within: see `layers.FilterDetections`; None takes the profile's.
     """
     network = model if model is not None else retinanet(**kwargs)
     profile = _detector_profile(
@@ -229,6 +231,7 @@ def retinanet_bbox(
         nms_threshold=nms_threshold,
         score_threshold=score_threshold,
         max_detections=max_detections,
+        nms_within=nms_within,
     )
     logits = class_logits(network, profile.levels)
     deltas, scores, *others = network.outputs

@@ -1,0 +1,136 @@
+"""What runs a model file: a table, one row for each kind of file.
+
+A runtime is an object with
+- `profile`: the `Profile` of the model: classes, resize rule, sides;
+- `canvas_multiple`: sides of a canvas of several pictures are rounded up to it;
+- `detect(levels [B, H, W, C], sizes [B, 2])` -> [(boxes [D, 4], scores [D], labels [D]), …]:
+  a batch of resized pictures, blue first, at the top left of their canvas; boxes in pixels of
+  the canvas, labels -1 where there is nothing.
+
+`open_runtime` takes the first row whose `accepts(path)` is true.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_retinanet.models import load_model
+from keras_retinanet.models.retinanet import network_of, retinanet_bbox
+from keras_retinanet.models.snapshot import profile_of
+from keras_retinanet.predict.runner import Runner
+from keras_retinanet.utils.detections import rows_by_image
+from keras_retinanet.utils.image import preprocess_image
+
+CANVAS_MULTIPLES = {"jax": 128}  # it compiles for every size
+CANVAS_MULTIPLE = 32
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a runtime should give.
+
+    Attributes:
+        score_threshold: scores must be above it.
+        suppress: False for the candidates before NMS, in place of detections.
+        agnostic: whether a box suppresses those of other classes, too.
+        nms_threshold: IoU; None for the model's own.
+        max_detections: rows of a picture, at least; None for the model's own.
+        batched: whether pictures of different sizes come together.
+    """
+
+    score_threshold: float
+    suppress: bool = True
+    agnostic: bool = False
+    nms_threshold: float | None = None
+    max_detections: int | None = None
+    batched: bool = False
+
+
+CANDIDATES = 1000  # reach suppression on the host; as many as those libraries that limit them take
+
+
+class KerasRuntime:
+    """A network of ours on the backend of Keras.
+
+    Args:
+        model: network or detector, or the path of one's file.
+        wanted: `Wanted`.
+        load: f(path) -> model.
+    """
+
+    def __init__(self, model, wanted, load=load_model):
+        is_file = isinstance(model, (str, Path))
+        try:
+            network = network_of(load(model) if is_file else model)
+        except ValueError as error:
+            if not is_file or str(error).startswith(str(model)):
+                raise
+            raise ValueError(f"{model}: {error}") from error
+        profile = profile_of(network)
+        count = network.outputs[1].shape[-1]
+        self.profile = replace(profile, classes=_filled(profile.classes, count))
+        self.canvas_multiple = CANVAS_MULTIPLES.get(keras.backend.backend(), CANVAS_MULTIPLE)
+        self._batched = wanted.batched
+        rows = max(wanted.max_detections or 0, profile.max_detections)
+        detector = retinanet_bbox(
+            network,
+            nms=wanted.suppress and profile.nms,
+            nms_within="all" if wanted.agnostic else None,
+            nms_threshold=wanted.nms_threshold,
+            score_threshold=wanted.score_threshold,
+            max_detections=rows if wanted.suppress else max(rows, CANDIDATES),
+            sizes=keras.Input((2,), name="sizes") if wanted.batched else None,
+        )
+        self._runner = Runner(detector, freeze=is_file)
+
+    def detect(self, levels, sizes):
+        """Return the rows of a batch; see the top of this file."""
+        inputs = preprocess_image(levels, mode=self.profile.preprocessing)
+        if self.profile.pad_multiple > 1:  # such networks saw zeros beyond their pictures
+            for image, (height, width) in zip(inputs, sizes, strict=True):
+                image[height:], image[:, width:] = 0, 0
+        outputs = self._runner.predict_on_batch(inputs, sizes if self._batched else None)
+        return rows_by_image(outputs, lambda what: f"not a detector: {what}")
+
+
+def _filled(names, count):
+    """Return `count` class names, the label as text where there is none."""
+    names = [*names, *[""] * count][:count]
+    return tuple(name or str(label) for label, name in enumerate(names))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of model file.
+
+    Attributes:
+        name: as messages call it.
+        accepts: f(path) -> whether a file or folder is of this kind.
+        open: f(path, wanted, load) -> runtime; `load` is for models of Keras alone.
+    """
+
+    name: str
+    accepts: Callable
+    open: Callable
+
+
+RUNTIMES = (Kind("Keras", lambda path: True, KerasRuntime),)
+
+
+def open_runtime(model, wanted, load=load_model):
+    """Return the runtime of a model, or of a model file.
+
+    Args:
+        model: network, detector or path.
+        wanted: `Wanted`.
+        load: f(path) -> model, for files of Keras.
+
+    Raises:
+        ValueError: the file is no model, or its runtime cannot give what is wanted.
+    """
+    if not isinstance(model, (str, Path)):
+        return KerasRuntime(model, wanted)
+    return next(kind for kind in RUNTIMES if kind.accepts(Path(model))).open(model, wanted, load)
