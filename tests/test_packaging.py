@@ -19,6 +19,7 @@ COMMANDS = {
     "retinanet-evaluate": "evaluate",
     "retinanet-convert-model": "convert_model",
     "retinanet-debug": "debug",
+    "retinanet-predict": "predict",
 }
 
 

@@ -1,7 +1,7 @@
 """What the commands share: parsing, one-line errors, exit codes.
 
-Exit codes: 0 done, 2 bad input or options, 130 interrupted, 143 terminated. A bug keeps its
-traceback; RETINANET_TRACEBACK=1 shows it for bad input, too.
+Exit codes: 0 done, 1 done in part, 2 bad input or options, 130 interrupted, 143 terminated. A bug
+keeps its traceback; RETINANET_TRACEBACK=1 shows it for bad input, too.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import warnings
 from pathlib import Path
 
 PACKAGE = str(Path(__file__).resolve().parents[1])
-BAD_INPUT, INTERRUPTED = 2, 130
+UNFINISHED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 # What other programs call our options; they are not taken, but the message names ours.
 ALIASES = {
     "--learning-rate": "--lr",
@@ -27,6 +27,10 @@ ALIASES = {
     "--resume": "--snapshot",
     "--output": "--snapshot-path",
 }
+
+
+class Unfinished(Exception):
+    """The command did what it could, and said what it left out: exit code 1, no message."""
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -214,6 +218,8 @@ def run(main, prog):
     except KeyboardInterrupt:
         print(f"{prog}: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except Unfinished:
+        return UNFINISHED
     except (ValueError, OSError) as error:
         if not is_bad_input(error) or os.environ.get("RETINANET_TRACEBACK"):
             raise

@@ -121,18 +121,29 @@ class Detector:
         finally:
             opened.close()
 
+    def image_of(self, result):
+        """Return the pixels of a result [H, W, C], blue first; a file read by windows is read.
+
+        Raises:
+            ImageError: it cannot be read any more.
+        """
+        return self._file(result.path).read() if result.image is None else result.image
+
+    def _file(self, path):
+        by_window = self._tiling is not None
+        limit = self.options.pixel_limit(by_window)
+        channels = self.profile.preprocessing.channels
+        return FilePicture(path, channels, self.options.exif, limit, by_window)
+
     def _opened(self, named, broken):
         """Yield (Named, picture) of what can be read."""
         channels = self.profile.preprocessing.channels
-        limit = self.options.pixel_limit(self._tiling is not None)
         for one in named:
             if not isinstance(one.source, (str, Path)):
                 yield one, ArrayPicture(as_levels(one.source, channels, self._order))
                 continue
             try:
-                picture = FilePicture(
-                    one.source, channels, self.options.exif, limit, self._tiling is not None
-                )
+                picture = self._file(one.source)
             except ImageError as error:
                 _pass_over(one, error, broken)
                 continue

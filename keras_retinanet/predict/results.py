@@ -102,6 +102,6 @@ def _library(name):
         return importlib.import_module(name)
     except ImportError as error:
         raise ImportError(
-            f"{name} is not installed; install the extra: "
-            f'pip install "keras-retinanet[{EXTRAS[name]}]" from a checkout (-e ".[{EXTRAS[name]}]")'
+            f"{name} is not installed; install it, or the extra of that name in a checkout: "
+            f'pip install -e ".[{EXTRAS[name]}]"'
         ) from error

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from keras_retinanet.models import load_model
 from keras_retinanet.models.retinanet import network_of, retinanet_bbox
