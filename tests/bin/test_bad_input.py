@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_retinanet.bin import convert_model, debug, evaluate, train
+from keras_retinanet.bin import convert_model, debug, evaluate, predict, train
 
 SMALL = ["--image-min-side", "96", "--image-max-side", "128"]
 RUN = ["--no-weights", "--backbone", "mobilenet128_0.25", *SMALL, "--epochs", "1"]
@@ -164,6 +164,22 @@ CASES = {
     "convert: into no folder": (convert_model, "{m} {t}/no/o.keras", "there is no folder"),
     "convert: a SavedModel into no folder": (convert_model, "{m} {t}/no/o", "there is no folder"),
     "convert: an unknown kind": (convert_model, "{m} {t}/o.tflite", "'.tflite'"),
+    "predict: no model": (predict, "{b}/no.keras {d}/val_1.png", "no.keras: no such model file"),
+    "predict: a text as model": (predict, "{b}/text.keras {d}", "text.keras: not a model"),
+    "predict: another kind of model": (
+        predict,
+        "{b}/dense.keras {d}",
+        "dense.keras: neither a network nor a detector",
+    ),
+    "predict: no picture": (predict, "{m} {b}/no.png", "no.png: there is no such file"),
+    "predict: a folder without pictures": (predict, "{m} {b}/full", "full: no picture"),
+    "predict: into a file": (predict, "{m} {d} --output {b}/empty.csv", "empty.csv is a file"),
+    "predict: an unknown class": (predict, "{m} {d} --threshold cat=0.5", "'cat'"),
+    "predict: a side above the model's": (
+        predict,
+        "{m} {d} --image-min-side 500",
+        "image_min_side 500",
+    ),
     "debug: no annotation file": (debug, "csv {d}/no.csv {d}/classes.csv", "no.csv"),
     "debug: files into a file": (
         debug,
