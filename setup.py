@@ -46,6 +46,8 @@ setup(
     ],
     extras_require={
         "anchors": ["scipy>=1.15"],
+        "fiftyone": ["fiftyone>=1.0"],
+        "supervision": ["supervision>=0.25"],
         "tensorboard": ["tensorboard>=2.19"],
         "gpu": ["tensorflow[and-cuda]>=2.21"],
         "test": ["hypothesis", "pytest", "ruff", "scipy>=1.15", "setuptools>=77"],

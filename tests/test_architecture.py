@@ -61,6 +61,8 @@ BY_NAME = {
         "utils.visual_effects",
         "utils.visualization",
         "utils.warp",
+        "predict.drawing",  # the files of annotated pictures
+        "predict.video",
         "bin.debug_output",  # windows, and the pictures where there are none
     },
     "pycocotools": {"evaluation.coco"},

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_retinanet.bin import convert_model, debug, evaluate, train_options
+from keras_retinanet.bin import convert_model, debug, evaluate, predict, train_options
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -17,6 +17,7 @@ COMMANDS = {
     "retinanet-evaluate": evaluate,
     "retinanet-convert-model": convert_model,
     "retinanet-debug": debug,
+    "retinanet-predict": predict,
 }
 # options of other programs: pip, ruff, examples/demo.py
 FOREIGN_OPTIONS = {"--no-deps", "--wheel-dir", "--check", "--size"}

@@ -1,4 +1,4 @@
-"""What is installed: a wheel of every module, four commands, pins that meet the lower bounds."""
+"""What is installed: a wheel of every module, five commands, pins that meet the lower bounds."""
 
 import shutil
 import subprocess
@@ -64,7 +64,7 @@ def test_the_wheel_holds_every_module_and_nothing_else(wheel):
     assert {name for name in wheel if ".dist-info/" not in name} == modules
 
 
-def test_the_wheel_installs_the_four_commands(wheel):
+def test_the_wheel_installs_the_five_commands(wheel):
     parser = ConfigParser()
     parser.read_string(in_metadata(wheel, "entry_points.txt").decode())
     assert dict(parser["console_scripts"]) == {

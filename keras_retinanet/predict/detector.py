@@ -132,15 +132,14 @@ class Detector:
     def _file(self, path):
         by_window = self._tiling is not None
         limit = self.options.pixel_limit(by_window)
-        channels = self.profile.preprocessing.channels
-        return FilePicture(path, channels, self.options.exif, limit, by_window)
+        return FilePicture(path, self.profile, self.options.exif, limit, by_window)
 
     def _opened(self, named, broken):
         """Yield (Named, picture) of what can be read."""
-        channels = self.profile.preprocessing.channels
+        taken = self.profile.preprocessing
         for one in named:
             if not isinstance(one.source, (str, Path)):
-                yield one, ArrayPicture(as_levels(one.source, channels, self._order))
+                yield one, ArrayPicture(as_levels(one.source, taken, self._order))
                 continue
             try:
                 picture = self._file(one.source)

@@ -8,30 +8,31 @@ from keras_retinanet.utils.image import ImageError, check_image, read_image_bgr
 from keras_retinanet.utils.image_channels import check_image_channels, read_image_channels
 from keras_retinanet.utils.image_windows import read_window, reads_windows
 
-COLOUR = 3  # channels; files are then read as 8 bits of blue, green and red
+KINDS = {8: np.uint8, 16: np.uint16}  # bits of levels: dtype
 
 
-def as_levels(image, channels, order="bgr"):
+def as_levels(image, preprocessing, order="bgr"):
     """Return an array given by a user as levels [H, W, C], blue first.
 
+    Args:
+        image: [H, W, C], or [H, W], which is taken for every channel.
+        preprocessing: `Preprocessing` of the network.
+        order: of three channels.
+
     Raises:
-        ValueError: it is no picture that a network of so many channels takes.
+        ValueError: it is no picture that the network takes.
     """
+    channels, kind = preprocessing.channels, np.dtype(KINDS[preprocessing.bits])
     levels = np.asarray(image)
     if levels.ndim == 2:
         levels = np.repeat(levels[..., None], channels, axis=2)
-    kinds = (np.uint8,) if channels == COLOUR else (np.uint8, np.uint16)
-    if (
-        levels.ndim != 3
-        or levels.shape[2] != channels
-        or levels.dtype not in kinds
-        or not levels.size
-    ):
+    fits = levels.ndim == 3 and levels.shape[2] == channels and levels.dtype == kind
+    if not fits or not levels.size:
         raise ValueError(
-            f"a picture must be uint8 [height, width, {channels}] or a path. "
+            f"a picture must be {kind} [height, width, {channels}] or a path. "
             f"Received: {levels.dtype} {list(levels.shape)}"
         )
-    return levels[..., ::-1] if order == "rgb" and channels == COLOUR else levels
+    return levels[..., ::-1] if order == "rgb" and channels == 3 else levels
 
 
 class FilePicture:
@@ -39,36 +40,46 @@ class FilePicture:
 
     Args:
         path: of the file.
-        channels: of the network's input.
+        profile: of the network: which channels and bits it takes.
         exif, max_pixels: as of `check_image`.
         by_window: whether windows are wanted, so that the file need not be read whole.
 
+    Attributes:
+        shape: (height, width).
+        image: its pixels [H, W, C], blue first; None where it is read by windows.
+
     Raises:
-        ImageError: the file is missing, broken or too large.
+        ImageError: the file is missing, broken, too large, or of other channels or bits.
     """
 
-    def __init__(self, path, channels, exif, max_pixels, by_window=False):
-        self.path, self._channels, self._exif = Path(path), channels, exif
-        if channels == COLOUR:
+    def __init__(self, path, profile, exif, max_pixels, by_window=False):
+        self.path, self._exif = Path(path), exif
+        self._channels, self._preprocessing = profile.picture_channels, profile.preprocessing
+        if self._channels is None:
             self.shape = check_image(path, max_pixels, exif)
         else:
-            self.shape = check_image_channels(path, channels, max_pixels, exif)
-        own = None if channels == COLOUR else channels
-        self._by_window = by_window and reads_windows(path, own)
+            self.shape = check_image_channels(path, self._channels, max_pixels, exif)
+        self._by_window = by_window and reads_windows(path, self._channels)
         self.image = None if self._by_window else self.read()
 
     def read(self):
         """Return all pixels."""
-        if self._channels == COLOUR:
+        if self._channels is None:
             return read_image_bgr(self.path, self._exif)
-        return read_image_channels(self.path, self._channels, self._exif)
+        return self._checked(read_image_channels(self.path, self._channels, self._exif))
 
     def window(self, window):
         """Return the pixels within (x1, y1, x2, y2)."""
         if self._by_window:
-            own = None if self._channels == COLOUR else self._channels
-            return read_window(self.path, window, own)
+            return self._checked(read_window(self.path, window, self._channels))
         return ArrayPicture(self.image).window(window)
+
+    def _checked(self, image):
+        try:
+            self._preprocessing.check_bits(image.dtype)
+        except ValueError as error:
+            raise ImageError(f"{self.path}: {error}") from error
+        return image
 
 
 class ArrayPicture:

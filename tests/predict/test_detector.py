@@ -14,6 +14,7 @@ from keras_retinanet.predict import detector as module
 from keras_retinanet.preprocessing.csv_generator import CSVGenerator
 from keras_retinanet.utils.boxes import overlaps
 from keras_retinanet.utils.image import ImageError, preprocess_image
+from keras_retinanet.utils.normalisation import Preprocessing
 from keras_retinanet.utils.profile import Profile
 from keras_retinanet.utils.resizing import RESIZE_RULES
 from tests.models.tiny import tiny_network
@@ -152,6 +153,20 @@ def test_broken_files_are_named_and_passed_over_or_raised(seeing, options, tmp_p
     assert all(path in message for path, message in broken)
     with pytest.raises(ImageError, match=r"bad\.png"):
         detector.predict(files)
+
+
+def test_a_network_of_16_bits_and_five_channels_takes_such_files_and_arrays(seeing, tmp_path):
+    deep = Preprocessing("bgr", mean=(0,) * 5, std=(1,) * 5, bits=16)
+    levels = np.zeros((60, 80, 5), np.uint16)
+    levels[10:40, 20:50, 1] = 40_000
+    tifffile.imwrite(tmp_path / "deep.tif", levels, planarconfig="contig", photometric="minisblack")
+    tifffile.imwrite(tmp_path / "flat.tif", levels.astype(np.uint8), photometric="minisblack")
+    for options in ({}, {"tile": 48}):
+        detector, _ = seeing(Profile(**{**vars(PROFILE), "preprocessing": deep}), **options)
+        for result in detector.predict([tmp_path / "deep.tif", levels]):
+            assert_boxes(result, {"green": (20, 10, 50, 40)})
+        with pytest.raises(ImageError, match=r"flat\.tif: pictures of 8 bits"):
+            detector.predict(tmp_path / "flat.tif")
 
 
 def test_files_above_the_limit_are_refused_unless_in_tiles(seeing, tmp_path):
