@@ -11,6 +11,7 @@ from keras_retinanet.utils.visualization import draw_detections
 JPEG = (".jpg", ".jpeg")
 JPEG_SIDE = 65_000  # pixels; the format ends at 65,535
 QUALITY = 95
+READABLE_SIDE = 1000  # pixels, for lines and letters of size 1; screens show larger ones smaller
 
 
 def annotated(image, result):
@@ -30,6 +31,7 @@ def annotated(image, result):
         result.labels,
         label_to_name=lambda label: result.classes[label],
         score_threshold=0.0,
+        size=max(1, round(max(shown.shape[:2]) / READABLE_SIDE)),
     )
     return shown
 

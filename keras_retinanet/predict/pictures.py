@@ -8,6 +8,7 @@ from keras_retinanet.utils.image import ImageError, check_image, read_image_bgr
 from keras_retinanet.utils.image_channels import check_image_channels, read_image_channels
 from keras_retinanet.utils.image_windows import read_window, reads_windows
 
+BAND = 1024  # rows of a file read at a time; a usual side of tiles in it
 KINDS = {8: np.uint8, 16: np.uint16}  # bits of levels: dtype
 
 
@@ -64,6 +65,8 @@ class FilePicture:
 
     def read(self):
         """Return all pixels."""
+        if self._by_window:
+            return self._by_bands()
         if self._channels is None:
             return read_image_bgr(self.path, self._exif)
         return self._checked(read_image_channels(self.path, self._channels, self._exif))
@@ -73,6 +76,18 @@ class FilePicture:
         if self._by_window:
             return self._checked(read_window(self.path, window, self._channels))
         return ArrayPicture(self.image).window(window)
+
+    def _by_bands(self):
+        """Return all pixels, of a file too large to be held twice, as decoders do."""
+        height, width = self.shape
+        bands = [(top, min(top + BAND, height)) for top in range(0, height, BAND)]
+        image = None
+        for top, below in bands:
+            part = self.window((0, top, width, below))
+            if image is None:
+                image = np.empty((height, width, part.shape[2]), part.dtype)
+            image[top:below] = part
+        return image
 
     def _checked(self, image):
         try:

@@ -38,18 +38,25 @@ def draw_box(image, box, color, thickness=2):
     cv2.rectangle(image, (x1, y1), (x2, y2), color, thickness)
 
 
-def draw_caption(image, box, caption):
-    """Write white text with a black rim above a box, moved so far as to be inside the picture."""
+def draw_caption(image, box, caption, size=1):
+    """Write white text with a black rim above a box, moved so far as to be inside the picture.
+
+    Args:
+        image: the picture, changed in place.
+        box: x1, y1, x2, y2 in pixels.
+        caption: the text.
+        size: whole number, of 1.0's letters, some 10 pixels high.
+    """
     _check_drawable(image)
     caption = str(caption)
     left, top, _, _ = _corners(box)
-    (width, height), below = cv2.getTextSize(caption, _FONT, 1, 1)
-    left = max(1, min(left, image.shape[1] - width - 1))
-    base = max(height + 1, min(top - _GAP, image.shape[0] - below - 1))
+    (width, height), below = cv2.getTextSize(caption, _FONT, size, size)
+    left = max(size, min(left, image.shape[1] - width - size))
+    base = max(height + size, min(top - _GAP * size, image.shape[0] - below - size))
     # the rim is the text itself around its place: OpenCV 5 sets thick text wider than thin
-    for dx, dy in _AROUND:
-        cv2.putText(image, caption, (left + dx, base + dy), _FONT, 1, _BLACK, 1, cv2.LINE_AA)
-    cv2.putText(image, caption, (left, base), _FONT, 1, _WHITE, 1, cv2.LINE_AA)
+    places = [(left + dx * size, base + dy * size, _BLACK) for dx, dy in _AROUND]
+    for x, y, color in (*places, (left, base, _WHITE)):
+        cv2.putText(image, caption, (x, y), _FONT, size, color, size, cv2.LINE_AA)
 
 
 def draw_boxes(image, boxes, color, thickness=2):
@@ -63,7 +70,7 @@ def _name(label, label_to_name):
 
 
 def draw_detections(
-    image, boxes, scores, labels, color=None, label_to_name=None, score_threshold=0.5
+    image, boxes, scores, labels, color=None, label_to_name=None, score_threshold=0.5, size=1
 ):
     """Draw what a network found, with its names and scores.
 
@@ -73,11 +80,14 @@ def draw_detections(
         color: of all boxes; each label's own if None.
         label_to_name: function from label to text; the number is shown if None.
         score_threshold: only scores above it are drawn.
+        size: whole number, of lines and letters, for large pictures.
     """
     for index in np.flatnonzero(np.asarray(scores) > score_threshold):
         label = int(labels[index])
-        draw_box(image, boxes[index], label_color(label) if color is None else color)
-        draw_caption(image, boxes[index], f"{_name(label, label_to_name)}: {scores[index]:.2f}")
+        own = label_color(label) if color is None else color
+        draw_box(image, boxes[index], own, 2 * size)
+        caption = f"{_name(label, label_to_name)}: {scores[index]:.2f}"
+        draw_caption(image, boxes[index], caption, size)
 
 
 def draw_annotations(image, annotations, color=(0, 255, 0), label_to_name=None):

@@ -160,7 +160,12 @@ def test_a_network_of_16_bits_and_five_channels_takes_such_files_and_arrays(seei
     levels = np.zeros((60, 80, 5), np.uint16)
     levels[10:40, 20:50, 1] = 40_000
     tifffile.imwrite(tmp_path / "deep.tif", levels, planarconfig="contig", photometric="minisblack")
-    tifffile.imwrite(tmp_path / "flat.tif", levels.astype(np.uint8), photometric="minisblack")
+    tifffile.imwrite(
+        tmp_path / "flat.tif",
+        levels.astype(np.uint8),
+        planarconfig="contig",
+        photometric="minisblack",
+    )
     for options in ({}, {"tile": 48}):
         detector, _ = seeing(Profile(**{**vars(PROFILE), "preprocessing": deep}), **options)
         for result in detector.predict([tmp_path / "deep.tif", levels]):

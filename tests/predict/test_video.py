@@ -53,6 +53,15 @@ def test_boxes_are_drawn_where_they_are():
     assert not shown[30, 30].any() and not shown[55, 70].any()
 
 
+def test_lines_grow_with_the_picture():
+    for factor in (1, 2, 5):
+        image = np.zeros((600 * factor, 1000 * factor, 3), np.uint8)
+        box = np.array([[400, 200, 800, 500]], np.float32) * factor
+        told = Result(box, np.ones(1), np.array([0]), ("cat",), image.shape[:2])
+        column = annotated(image, told)[350 * factor].any(axis=-1)
+        assert 2 * factor <= column[: 600 * factor].sum() <= 2 * factor + 2
+
+
 def test_pictures_of_many_channels_and_read_only_ones_are_drawn(tmp_path):
     deep = np.full((60, 80, 5), 4000, np.uint16)
     assert annotated(deep, result(None)).shape == (60, 80, 3)
