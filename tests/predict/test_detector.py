@@ -17,7 +17,7 @@ from keras_retinanet.utils.image import ImageError, preprocess_image
 from keras_retinanet.utils.normalisation import Preprocessing
 from keras_retinanet.utils.profile import Profile
 from keras_retinanet.utils.resizing import RESIZE_RULES
-from tests.models.tiny import tiny_network
+from tests.models.tiny import draw_weights, tiny_network
 from tests.predict.seeing import NAMES, Seeing, picture
 
 PROFILE = Profile(classes=NAMES, image_min_side=150, image_max_side=260)
@@ -223,9 +223,16 @@ def dataset(tmp_path_factory):
     return folder
 
 
+def lively_network():
+    """Return a network whose scores differ by far more than rounding."""
+    network = tiny_network()
+    draw_weights(network, 0.15)
+    return network
+
+
 @pytest.mark.parametrize("rule", ["opencv", "torchvision", "letterbox"])
 def test_a_network_detects_as_in_evaluation(dataset, rule):
-    network = tiny_network()
+    network = lively_network()
     profile = Profile(
         **{**vars(profile_of(network)), "resize_rule": rule}
         | {"image_min_side": 80, "image_max_side": 100, "score_threshold": 0.0}
@@ -240,27 +247,28 @@ def test_a_network_detects_as_in_evaluation(dataset, rule):
         image_max_side=100,
     )
     expected, _ = evaluation.detect_dataset(
-        generator, models.convert_model(network), score_threshold=0.0, max_detections=20
+        generator, models.convert_model(network), score_threshold=0.0, max_detections=None
     )
     detector = Detector(network, threshold=0.0, max_detections=20)
-    for found, truth in zip(
-        detector.predict([dataset / f"{number}.png" for number in range(3)]), expected, strict=True
-    ):
-        assert len(found) == len(truth) == 20
-        np.testing.assert_allclose(found.scores, truth.scores, rtol=1e-5)
+    results = detector.predict([dataset / f"{number}.png" for number in range(3)])
+    for found, truth in zip(results, expected, strict=True):
         height, width = found.size
         clipped = np.clip(truth.boxes, 0, [width, height, width, height])
-        np.testing.assert_allclose(found.boxes, clipped, atol=1e-2)
+        inside = (clipped[:, 2:] > clipped[:, :2]).all(axis=1)  # a letterbox has more to see
+        assert len(found) == 20 and found.scores[0] > found.scores[-1] + 0.01
+        np.testing.assert_allclose(found.scores, truth.scores[inside][:20], rtol=1e-4)
+        np.testing.assert_allclose(found.boxes, clipped[inside][:20], atol=0.05)
 
 
 def test_pictures_of_one_size_are_detected_alike_alone_and_together(dataset):
     rng = np.random.default_rng(1)
     pictures = list(rng.integers(0, 255, (3, 64, 96, 3), np.uint8))
     options = {"threshold": 0.0, "max_detections": 10, "resize": False}
-    alone = Detector(tiny_network(), **options).predict(pictures)
-    together = Detector(tiny_network(), batch_size=3, **options).predict(pictures)
+    alone = Detector(lively_network(), **options).predict(pictures)
+    together = Detector(lively_network(), batch_size=3, **options).predict(pictures)
     for one, other in zip(alone, together, strict=True):
-        np.testing.assert_allclose(one.boxes, other.boxes, atol=1e-2)
+        assert len(one) == 10
+        np.testing.assert_allclose(one.boxes, other.boxes, atol=0.05)
         np.testing.assert_allclose(one.scores, other.scores, rtol=1e-4)
 
 
