@@ -139,7 +139,7 @@ def detect(args, detector, sources):
 
     folder = args.output if args.pictures else None
     pictures = [source for source in sources if not source.is_video]
-    report = Report(len(pictures), bool(args.format), moving_line(sys.stderr))
+    report = Report(len(pictures), bool(args.format), moving_line())
     try:
         detect_pictures(detector, pictures, folder, report)
         for source in sources:

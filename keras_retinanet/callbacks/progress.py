@@ -56,8 +56,12 @@ def _losses(logs):
     return " ".join(f"{text} {logs[key]:.4f}" for key, text in names.items() if key in logs)
 
 
-def moving_line(stream=sys.stderr):
-    """Return f(text) that overwrites one line of a terminal, None where `stream` is none."""
+def moving_line(stream=None):
+    """Return f(text) that overwrites one line of a terminal, None where `stream` is none.
+
+    Without a stream it is stderr as it is now; a default would be what it was at the import.
+    """
+    stream = stream or sys.stderr
     if not stream.isatty():
         return None
 

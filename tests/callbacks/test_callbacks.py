@@ -1,5 +1,6 @@
 """Tests of the evaluation callbacks within a real `fit`, with detectors that need no network."""
 
+import io
 import math
 
 import keras
@@ -8,6 +9,7 @@ import pytest
 
 from keras_retinanet.callbacks import CocoEval, Evaluate, RedirectModel, common
 from keras_retinanet.callbacks.common import ScalarWriter
+from keras_retinanet.callbacks.progress import moving_line
 from tests.evaluation.fakes import (
     FakeDetector,
     FakeGenerator,
@@ -243,3 +245,15 @@ def test_a_tensorboard_that_cannot_write_is_ignored(tmp_path, monkeypatch, missi
     monkeypatch.setattr(common, "find_spec", lambda name: name != missing)
     ScalarWriter(keras.callbacks.TensorBoard(str(tmp_path))).write({"mAP": 1.0}, 0)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_moving_line_is_on_stderr_as_it_is_now(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr("sys.stderr", terminal := Terminal())
+    moving_line()("halfway")
+    assert "halfway" in terminal.getvalue()
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    assert moving_line() is None
