@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_retinanet.models import load_model
 from keras_retinanet.predict.background import in_background
-from keras_retinanet.predict.options import Options, label_thresholds
+from keras_retinanet.predict.options import Options, label_thresholds, with_sides
 from keras_retinanet.predict.pictures import ArrayPicture, FilePicture, as_levels
 from keras_retinanet.predict.results import Result
 from keras_retinanet.predict.runtimes import Wanted, open_runtime
@@ -67,22 +67,12 @@ class Detector:
         asked = self.options
         self._views = views_of(asked.tta)
         self._floor = min(asked.thresholds.values())
-        in_views = self._floor
-        if len(self._views) > 1 and asked.tta_merge == "fusion" and not asked.soft_nms:
-            in_views = min(in_views, VIEW_FLOOR)
-        wanted = Wanted(
-            score_threshold=in_views,
-            suppress=not asked.soft_nms,
-            agnostic=asked.agnostic,
-            nms_threshold=asked.nms_threshold,
-            max_detections=asked.max_detections,
-            batched=asked.batch_size > 1,
-        )
+        wanted = _wanted(asked, self._floor)
         self._runtime = open_runtime(model, wanted, load)
-        self.profile = _with_sides(self._runtime.profile, asked)
+        self.profile = with_sides(self._runtime.profile, asked)
         self.classes = self.profile.classes
         self._thresholds = np.array(label_thresholds(asked, self.classes), np.float32)
-        side = self.profile.tile if asked.tile is None and not _sides_given(asked) else asked.tile
+        side = self.profile.tile if asked.tile is None and not asked.gives_sides else asked.tile
         self._tiling = Tiling(side, asked.overlap(self.profile)) if side else None
         if self._tiling:
             self.profile = replace(self.profile, resize=False)  # as tiles are trained and measured
@@ -231,6 +221,19 @@ class Detector:
         return Result(*own, self.classes, size, path, name, picture.image)
 
 
+def _wanted(options, floor):
+    """Return what the runtime should give for `Options` whose lowest threshold is `floor`."""
+    is_fused = options.tta and options.tta_merge == "fusion" and not options.soft_nms
+    return Wanted(
+        score_threshold=min(floor, VIEW_FLOOR) if is_fused else floor,
+        suppress=not options.soft_nms,
+        agnostic=options.agnostic,
+        nms_threshold=options.nms_threshold,
+        max_detections=options.max_detections,
+        batched=options.batch_size > 1,
+    )
+
+
 def _pass_over(one, error, broken):
     if broken is None:
         raise error
@@ -244,24 +247,3 @@ def _inside(found, size):
     boxes = np.clip(found.boxes, 0, limits)
     kept = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
     return Detections(boxes, found.scores, found.labels).take(kept)
-
-
-def _sides_given(options):
-    return options.image_min_side or options.image_max_side
-
-
-def _with_sides(profile, options):
-    """Return `profile` with the sides that are asked for.
-
-    Raises:
-        ValueError: they contradict each other.
-    """
-    smaller = options.image_min_side or profile.image_min_side
-    larger = options.image_max_side or profile.image_max_side
-    if smaller > larger:
-        raise ValueError(
-            f"image_min_side {smaller} is larger than image_max_side {larger}: the model's sides "
-            f"are {profile.image_min_side} and {profile.image_max_side}; give both"
-        )
-    resize = options.resize and bool(profile.resize or _sides_given(options))
-    return replace(profile, image_min_side=smaller, image_max_side=larger, resize=resize)

@@ -1,7 +1,7 @@
 """What a user may ask of a `Detector`, checked once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keras_retinanet.predict.suppression import DECAYS
 from keras_retinanet.utils.image import DEFAULT_MAX_PIXELS
@@ -81,6 +81,11 @@ class Options:
         given = self.threshold
         return {None: THRESHOLD, **given} if isinstance(given, Mapping) else {None: given}
 
+    @property
+    def gives_sides(self):
+        """Return whether a side is given, which asks for whole pictures, resized."""
+        return bool(self.image_min_side or self.image_max_side)
+
     def pixel_limit(self, tiled):
         """Return how many pixels a file may have."""
         return self.max_pixels or (TILED_MAX_PIXELS if tiled else DEFAULT_MAX_PIXELS)
@@ -113,3 +118,20 @@ def label_thresholds(options, classes):
     wanted = set(classes if options.classes is None else options.classes)
     thresholds, default = options.thresholds, options.thresholds[None]
     return [thresholds.get(name, default) if name in wanted else 2.0 for name in classes]
+
+
+def with_sides(profile, options):
+    """Return `profile` with the sides that are asked for.
+
+    Raises:
+        ValueError: they contradict each other.
+    """
+    smaller = options.image_min_side or profile.image_min_side
+    larger = options.image_max_side or profile.image_max_side
+    if smaller > larger:
+        raise ValueError(
+            f"image_min_side {smaller} is larger than image_max_side {larger}: the model's sides "
+            f"are {profile.image_min_side} and {profile.image_max_side}; give both"
+        )
+    resize = options.resize and (profile.resize or options.gives_sides)
+    return replace(profile, image_min_side=smaller, image_max_side=larger, resize=resize)
