@@ -260,9 +260,9 @@ def test_a_network_detects_as_in_evaluation(dataset, rule):
         np.testing.assert_allclose(found.boxes, clipped[inside][:20], atol=0.05)
 
 
-def test_pictures_of_one_size_are_detected_alike_alone_and_together(dataset):
+def test_pictures_that_fill_their_canvas_are_detected_alike_alone_and_together(dataset):
     rng = np.random.default_rng(1)
-    pictures = list(rng.integers(0, 255, (3, 64, 96, 3), np.uint8))
+    pictures = list(rng.integers(0, 255, (3, 128, 128, 3), np.uint8))
     options = {"threshold": 0.0, "max_detections": 10, "resize": False}
     alone = Detector(lively_network(), **options).predict(pictures)
     together = Detector(lively_network(), batch_size=3, **options).predict(pictures)
