@@ -12,10 +12,13 @@ from keras_retinanet.utils import boxes as geometry
 from keras_retinanet.utils.box_coder import BoxCoder
 
 
-def _frames(images_or_sizes):
-    """Return the (height, width) that boxes are clipped to: int32 [2], or [B, 2] of true sizes."""
+def _frames(images_or_sizes, multiple):
+    """Return the (height, width) that boxes are clipped to: int32 [2], or [B, 2] of true sizes.
+
+    Sizes are rounded up to multiples of `multiple`.
+    """
     if len(images_or_sizes.shape) == 2:
-        return images_or_sizes
+        return images_or_sizes + ops.mod(-images_or_sizes, multiple)
     return ops.stack([ops.cast(side, "int32") for side in ops.shape(images_or_sizes)[1:3]])
 
 
@@ -33,6 +36,8 @@ class Detect(FilterDetections):
         level_candidates: how many pairs of each of them reach suppression; None for all.
         clip_margin: pixels that the right and bottom limit lie inside the edge; None does not
             clip.
+        frame_multiple: true sizes are rounded up to multiples of it, for boxes that are clipped
+            to each picture's own canvas.
         **kwargs: those of `FilterDetections`.
     """
 
@@ -43,6 +48,7 @@ class Detect(FilterDetections):
         levels=1,
         level_candidates=None,
         clip_margin=1.0,
+        frame_multiple=1,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -53,6 +59,7 @@ class Detect(FilterDetections):
         self.levels = levels
         self.level_candidates = level_candidates
         self.clip_margin = clip_margin
+        self.frame_multiple = frame_multiple
 
     def _input_threshold(self):
         """Return the score threshold on the scale of the class input."""
@@ -74,7 +81,7 @@ class Detect(FilterDetections):
         per_level = inputs[1 : 1 + self.levels]
         counts = [ops.shape(anchors)[1] for anchors in per_level]
         anchors = per_level[0] if self.levels == 1 else ops.concatenate(per_level, axis=1)
-        frames, number = _frames(frame), ops.shape(anchors)[1]
+        frames, number = _frames(frame, self.frame_multiple), ops.shape(anchors)[1]
         anchors, deltas = ops.reshape(anchors, (-1, 4)), ops.reshape(deltas, (-1, 4))
 
         def decode(place, score):
@@ -138,4 +145,5 @@ class Detect(FilterDetections):
             "levels": self.levels,
             "level_candidates": self.level_candidates,
             "clip_margin": self.clip_margin,
+            "frame_multiple": self.frame_multiple,
         }

@@ -218,7 +218,8 @@ def retinanet_bbox(
         parallel_iterations: taken for 1.0's sake.
         sizes: `keras.Input((2,))` for (height, width) of each picture on its canvas makes the
             detector a model of [images, sizes], for batches of different true sizes whose boxes
-            are clipped to the picture; None takes pictures as large as the batch.
+            are clipped to the picture or, as the profile has it, to the canvas that it would have
+            alone; None takes pictures as large as the batch.
         nms_within: see `layers.FilterDetections`; None takes the profile's.
     """
     network = model if model is not None else retinanet(**kwargs)
@@ -245,6 +246,7 @@ def retinanet_bbox(
         level_candidates=profile.level_candidates,
         coder=profile.coder.to_dict(),
         clip_margin=None if profile.clip_to == "nothing" else profile.clip_margin,
+        frame_multiple=profile.pad_multiple if profile.clip_to == "canvas" else 1,
         nms=profile.nms,
         class_specific_filter=profile.class_specific_filter,
         nms_threshold=profile.nms_threshold,

@@ -14,13 +14,13 @@ NUMBERED = re.compile(r"(conv2d|batch_normalization)(?:_(\d+))?")
 
 
 def _numbered(stored, kind):
-    """Return [{weight: array}, …] of the layers of a kind, by their numbers."""
+    """Return [(layer, {weight: array}), …] of the layers of a kind, by their numbers."""
     found = []
     for name, weights in stored.items():
         match = NUMBERED.fullmatch(name)
         if match and match[1] == kind and weights:
-            found.append((int(match[2] or 0), weights))
-    return [weights for _, weights in sorted(found, key=lambda item: item[0])]
+            found.append((int(match[2] or 0), (name, weights)))
+    return [layer for _, layer in sorted(found, key=lambda item: item[0])]
 
 
 def _excitations(prefix):
@@ -46,20 +46,33 @@ def _joined(layers, groups):
 
 
 def _take(names, layers, groups):
-    """Return {our layer: weights}, in order, as far as there are layers."""
+    """Return {our layer: weights}, in order, as far as there are layers; spare ones keep names."""
     found, place = {}, 0
     for name in names:
         step = groups if name.endswith("branch2b") else 1
         if place >= len(layers):
             break
-        taken = layers[place : place + step]
+        taken = [weights for _, weights in layers[place : place + step]]
         found[name] = taken[0] if step == 1 else _joined(taken, step)
         place += step
-    return found
+    return found | dict(layers[place:])
+
+
+def name_of_numbered(stored):
+    """Return the key of `SENETS` that has as many numbered layers as a file, or None."""
+    found = [len(_numbered(stored, kind)) for kind in ("conv2d", "batch_normalization")]
+    for name, member in SENETS.items():
+        ours, norms = _order(member)
+        count = sum(member.groups if layer.endswith("branch2b") else 1 for layer in ours)
+        if found == [count, len(norms)]:
+            return name
+    return None
 
 
 def numbered_as_ours(stored, name):
     """Return {our layer: {weight: array}}, or None where no layer is numbered.
+
+    Layers that have names of their own keep them.
 
     Args:
         stored: {layer: {weight: array}} of a file.
@@ -68,6 +81,7 @@ def numbered_as_ours(stored, name):
     convolutions = _numbered(stored, "conv2d")
     if not convolutions:
         return None
+    named = {layer: weights for layer, weights in stored.items() if not NUMBERED.fullmatch(layer)}
     if name in PREACTIVATED:
         units = [
             f"stage{stage}_unit{unit}"
@@ -75,7 +89,7 @@ def numbered_as_ours(stored, name):
             for unit in range(1, count + 1)
         ]
         names = [layer for unit in units for layer in _excitations(unit)]
-        return {**stored, **_take(names, convolutions, 1)}
+        return {**named, **_take(names, convolutions, 1)}
     ours, norms = _order(SENETS[name])
     taken = _take(ours, convolutions, SENETS[name].groups)
-    return {**taken, **_take(norms, _numbered(stored, "batch_normalization"), 1)}
+    return {**named, **taken, **_take(norms, _numbered(stored, "batch_normalization"), 1)}

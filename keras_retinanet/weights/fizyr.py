@@ -1,13 +1,16 @@
 """Files of keras-retinanet 0.5 to 1.0: `.h5` of Keras 2, training or inference models.
 
 Nothing has to be told. A file is loaded whole or not at all: every layer's name, shape and
-arithmetic is compared before the first array is set.
+arithmetic is compared before the first array is set. SE networks and EfficientNet came from other
+libraries; those files are read as well as can be, and a warning says how far that goes.
 """
 
+import re
 import warnings
 from dataclasses import replace
 
 from keras_retinanet import models
+from keras_retinanet.models.backbone_families import find_family
 from keras_retinanet.models.by_name import match_by_name, set_all
 from keras_retinanet.models.retinanet import retinanet_bbox
 from keras_retinanet.models.snapshot import attach_profile, profile_of
@@ -19,6 +22,7 @@ from keras_retinanet.models.weight_files import (
 )
 from keras_retinanet.utils.anchors import DEFAULT_LEVELS, AnchorParameters
 from keras_retinanet.utils.model import freeze_batch_norm
+from keras_retinanet.utils.normalisation import PREPROCESSINGS
 from keras_retinanet.weights.fizyr_facts import (
     anchors_of,
     backbone_name_of,
@@ -28,8 +32,19 @@ from keras_retinanet.weights.fizyr_facts import (
 )
 from keras_retinanet.weights.keras2_config import check_same_arithmetic, configured_layers
 
-# 1.0 fed DenseNet so, although its ImageNet weights were trained with "torch"
-PREPROCESSING_OF_1_0 = {"densenet": "tf"}
+# 1.0 gave blue-first pictures to functions for red-first ones
+_BLUE_AS_RED = replace(PREPROCESSINGS["torch_rgb"], order="bgr")
+# backbones that 1.0 fed otherwise than their ImageNet weights were trained
+PREPROCESSINGS_OF_1_0 = {
+    r"densenet\d+": PREPROCESSINGS["tf"],
+    r"seres(net|next)(50|101|152)|senet154|EfficientNetB\d": _BLUE_AS_RED,
+}
+BEST_EFFORT = {
+    r"seres(net|next)\d+|senet154": "layers of the library image-classifiers are numbered, not "
+    "named; they are taken in the order of their numbers, which only shapes confirm",
+    r"EfficientNetB\d": "the library efficientnet pads strided layers otherwise than here; results "
+    "are equal where height and width are multiples of 32",
+}
 
 
 def _written_by_keras3(path):
@@ -88,11 +103,35 @@ def _build(path, weights, layers, backbone_name, anchor_params):
     return attach_profile(network, replace(profile_of(network), **detector_facts_of(layers)))
 
 
-def _with_preprocessing_of_1_0(network):
+def _row_of(table, backbone):
+    """Return what `table` has for the name of a backbone, None for no row."""
+    return next((row for name, row in table.items() if re.fullmatch(name, backbone)), None)
+
+
+def preprocessing_of_1_0(backbone):
+    """Return the `Preprocessing` with which keras-retinanet 1.0 fed a backbone."""
+    return _row_of(PREPROCESSINGS_OF_1_0, backbone) or find_family(backbone)[0].preprocessing
+
+
+def _as_1_0_fed_it(network):
     profile = profile_of(network)
-    family = profile.backbone.rstrip("0123456789")
-    mode = PREPROCESSING_OF_1_0.get(family, profile.preprocessing)
+    mode = preprocessing_of_1_0(profile.backbone)
     return attach_profile(network, replace(profile, preprocessing=mode))
+
+
+def _warn(path, backbone, even_only):
+    """Warn of what the weights of a file may compute otherwise than in its project."""
+    found = []
+    if even_only:
+        found.append(
+            f"{', '.join(even_only[:3])}{', …' * (len(even_only) > 3)} of this file pads images of "
+            "odd height or width one pixel further right or down than here; on even sizes results "
+            "are equal"
+        )
+    if text := _row_of(BEST_EFFORT, backbone):
+        found = [f"{text}. See that it detects what it did in 1.0"]
+    for sentence in found:
+        warnings.warn(f"{path}: {sentence}.", stacklevel=3)
 
 
 def load_fizyr(path, backbone_name=None, anchor_params=None):
@@ -105,8 +144,8 @@ def load_fizyr(path, backbone_name=None, anchor_params=None):
             whole tell theirs; None takes 1.0's default for the others.
 
     Raises:
-        WeightsError: the file is damaged, no RetinaNet, of a backbone that is not here yet, not
-            wholly of this network, or of anchors that nobody told.
+        WeightsError: the file is damaged, no RetinaNet, of an unknown backbone, not wholly of
+            this network, or of anchors that nobody told.
     """
     weights = read_keras2_weights(path)
     check_is_retinanet(path, weights)
@@ -119,16 +158,12 @@ def load_fizyr(path, backbone_name=None, anchor_params=None):
         raise WeightsError(
             f"{path}: not a model as Keras 2 writes it ({error!r}). Write the file anew."
         ) from error
-    _fill(path, network, weights)
-    if even_only:
-        warnings.warn(
-            f"{path}: {', '.join(even_only)} of this file pads images of odd height or width one "
-            "pixel further right or down than here; on even sizes results are equal.",
-            stacklevel=2,
-        )
+    backbone = profile_of(network).backbone
+    _fill(path, network, find_family(backbone)[0].renamed(weights, backbone) or weights)
     freeze_batch_norm(network)
     if not _written_by_keras3(path):
-        _with_preprocessing_of_1_0(network)
+        _warn(path, backbone, even_only)
+        _as_1_0_fed_it(network)
     if "filtered_detections" not in weights:
         return network
     profile = profile_of(network)

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_retinanet.models.by_name import inner_name
 from keras_retinanet.models.retinanet import FEATURES
+from keras_retinanet.models.senet_files import name_of_numbered
 from keras_retinanet.models.weight_files import WeightsError
 from keras_retinanet.utils.anchors import AnchorParameters
 
@@ -25,6 +26,8 @@ TELLING_LAYERS = {
     "conv4_block48_1_conv": "densenet201",
     "conv4_block32_1_conv": "densenet169",
     "conv4_block24_1_conv": "densenet121",
+    "stage3_unit6_conv1": "seresnet34",
+    "stage1_unit1_conv1": "seresnet18",
 }
 # the width of a layer tells alpha; the 224 of MobileNet names only ImageNet weights
 TELLING_WIDTHS = {
@@ -33,10 +36,11 @@ TELLING_WIDTHS = {
         width: f"mobilenetv2_{a}"
         for width, a in ((112, 0.35), (160, 0.5), (240, 0.75), (320, 1.0), (416, 1.3), (448, 1.4))
     },
-}
-UNSUPPORTED_LAYERS = {
-    r"block1a_\w+": "EfficientNet",
-    r"stage1_unit1_\w+|conv2d(_\d+)?": "an SE network",
+    "block7b_project_conv": {
+        width: f"EfficientNetB{number}"
+        for number, width in enumerate((320, 352, 384, 448, 512, 576, 640), start=1)
+    },
+    "block7a_project_conv": {320: "EfficientNetB0"},  # as wide as B1, which has 7b
 }
 FILTER_OPTIONS = (
     "nms",
@@ -46,7 +50,6 @@ FILTER_OPTIONS = (
     "max_detections",
     "candidates",
 )
-UNSUPPORTED_NAMES = r"(efficientnet|seres|senet).*"
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,6 @@ class Facts:
     arguments: dict = field(default_factory=dict)
 
 
-def _unsupported(path, what):
-    return WeightsError(
-        f"{path}: its backbone is {what}; detectors of 1.0 on it are not read yet, those on "
-        "ResNet, VGG, DenseNet and MobileNet are."
-    )
-
-
 def backbone_name_of(path, weights, given):
     """Return the name of the file's backbone; `given` where layers do not tell."""
     for layer, name in TELLING_LAYERS.items():
@@ -85,16 +81,13 @@ def backbone_name_of(path, weights, given):
                     f"{path}: {layer} is {width} wide; this version knows {sorted(names)}."
                 )
             return _with_given_rows(names[width], given)
-    for pattern, what in UNSUPPORTED_LAYERS.items():
-        if any(re.fullmatch(pattern, layer) for layer in weights):
-            raise _unsupported(path, what)
+    if numbered := name_of_numbered(weights):
+        return numbered
     if given is None:
         raise WeightsError(
             f"{path}: its layers ({', '.join(list(weights)[:3])}, …) are of no backbone of this "
             "version. Name it with --backbone."
         )
-    if re.fullmatch(UNSUPPORTED_NAMES, given, re.IGNORECASE):
-        raise _unsupported(path, given)
     return given
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from keras_retinanet.models.weight_files import RENAMED, WeightsError
 
 WINDOWS = ("Conv2D", "DepthwiseConv2D", "MaxPooling2D", "AveragePooling2D")
+SYNONYMS = {"swish": "silu"}
 PAIRS = ("kernel_size", "pool_size", "strides", "dilation_rate")
 
 
@@ -79,15 +80,15 @@ def _arithmetic(layer, layers):
     if layer.kind in WINDOWS:
         facts["padding"] = _padding(layer, layers)
     if isinstance(activation := layer.config.get("activation"), str):
-        facts["activation"] = activation
+        facts["activation"] = SYNONYMS.get(activation, activation)
     if epsilon := layer.config.get("epsilon"):
         facts["epsilon"] = f"{epsilon:.2g}"
     return facts
 
 
-def _same_on_even_sides(padding, other):
-    """Return whether two paddings of a 3x3 of stride 2 differ on odd sides only."""
-    return {padding, other} == {"same", ((0, 1), (0, 1))}
+def _same_on_even_sides(padding, other, sizes):
+    """Return whether two paddings of a window of stride 2 differ on odd sides only."""
+    return {padding, other} == {"same", tuple((size // 2 - 1, size // 2) for size in sizes)}
 
 
 def check_same_arithmetic(path, found, wanted):
@@ -98,8 +99,9 @@ def check_same_arithmetic(path, found, wanted):
         found, wanted: `configured_layers` of the file and of our network.
 
     Returns:
-        The names of layers that give our numbers only where height and width are even: Keras
-        before 2.4 padded MobileNet's conv1 at the right and bottom alone.
+        The names of layers that give our numbers only where the height and width that they see
+        are even: Keras before 2.4 padded MobileNet's conv1 at the right and bottom alone, and
+        keras.applications pads EfficientNet so, where the library of 1.0 took "same".
 
     Raises:
         WeightsError: one computes otherwise.
@@ -109,7 +111,8 @@ def check_same_arithmetic(path, found, wanted):
         theirs = _arithmetic(found[name], found)
         ours = _arithmetic(wanted[name], wanted)
         for key in [key for key in theirs if key in ours]:
-            if key == "padding" and _same_on_even_sides(theirs[key], ours[key]):
+            sizes = ours.get("kernel_size") or ours.get("pool_size")
+            if key == "padding" and _same_on_even_sides(theirs[key], ours[key], sizes):
                 even_only.append(name)
             elif theirs[key] != ours[key]:
                 raise WeightsError(

@@ -9,14 +9,12 @@ import h5py
 import keras
 import numpy as np
 
-from keras_retinanet.models.backbone_families import find_family
 from keras_retinanet.models.exporting import check_space
 from keras_retinanet.models.resnet import CAFFE
 from keras_retinanet.models.snapshot import written_aside
 from keras_retinanet.models.weight_files import RENAMED
 from keras_retinanet.utils.families import FIZYR
-from keras_retinanet.utils.normalisation import preprocessing_of
-from keras_retinanet.weights.fizyr import PREPROCESSING_OF_1_0
+from keras_retinanet.weights.fizyr import preprocessing_of_1_0
 from keras_retinanet.weights.misfits import check_fits, misfits, style_misfits
 
 KERAS_VERSION = np.bytes_(b"2.4.3")  # of 1.0's last requirements; by it readers tell the layout
@@ -32,11 +30,10 @@ MOST_ATTRIBUTE = 60_000  # bytes; HDF5 takes 64 KiB
 
 
 def _preprocessing_misfits(profile):
-    own = find_family(profile.backbone)[0].preprocessing
-    mode = PREPROCESSING_OF_1_0.get(profile.backbone.rstrip("0123456789"), own)
-    if profile.preprocessing == preprocessing_of(mode):
+    theirs = preprocessing_of_1_0(profile.backbone)
+    if profile.preprocessing == theirs:
         return []
-    return [("preprocessing", profile.preprocessing, mode)]
+    return [("preprocessing", profile.preprocessing, theirs)]
 
 
 def _check(path, profile):

@@ -199,6 +199,18 @@ def test_a_batch_of_different_sizes_is_clipped_picture_by_picture(base):
     assert network_of(detector).inputs[0].shape == network.inputs[0].shape
 
 
+def test_a_picture_in_a_batch_is_clipped_to_the_canvas_that_it_would_have_alone():
+    """40 x 45 are 64 x 64 alone; in a batch with 50 x 70 zeros stand up to 64 x 96."""
+    network = make_network(replace(BASE, clip_to="canvas", clip_margin=1.0))
+    canvas, size = IMAGES[:1].copy(), np.array([(40, 45)], np.float32)
+    canvas[:, 40:], canvas[:, :, 45:] = 0, 0
+    outputs = retinanet_bbox(network, sizes=keras.Input((2,)))([canvas, size])
+    profile = profile_of(network)
+    expected = slow_detections(network, profile, canvas[0], (64, 64))
+    assert_found([one[0] for one in outputs], expected, BASE.max_detections)
+    assert array(outputs[0]).max() == 63  # of 64 with the margin, not 44
+
+
 def test_detectors_take_the_switches_of_suppression_from_the_profile(base):
     network, _ = base
     profile = replace(profile_of(network), nms=False, class_specific_filter=False)

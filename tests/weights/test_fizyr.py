@@ -305,26 +305,6 @@ def test_another_network_is_refused_as_no_retinanet(layers, tmp_path):
     assert "--backbone-weights" in message
 
 
-@pytest.mark.parametrize(
-    ("layer", "given", "what"),
-    [
-        ("block1a_dwconv", None, "EfficientNet"),
-        ("stage1_unit1_conv1", None, "an SE network"),
-        ("conv2d_17", None, "an SE network"),
-        ("other", "seresnext50", "seresnext50"),
-        ("other", "EfficientNetB0", "EfficientNetB0"),
-    ],
-)
-def test_backbones_whose_files_are_not_read_yet_are_named(layer, given, what, layers, tmp_path):
-    pyramid = {name: layers[name] for name in layers if name.startswith(("P", "C"))}
-    heads = {name: layers[name] for name in layers if name.endswith("_submodel")}
-    own = {layer: {f"{layer}/kernel:0": np.ones((1, 1, 3, 8), "float32")}}
-    path = keras2_file.write_layers(tmp_path / "old.h5", own | pyramid | heads)
-    assert f"its backbone is {what}; detectors of 1.0 on it are not read yet" in refusal(
-        path, backbone_name=given
-    )
-
-
 def test_an_unknown_backbone_asks_for_its_name_and_checks_it(layers, tmp_path):
     layers["stem"] = layers.pop("conv1")
     layers = {name: array for name, array in layers.items() if "_pw_" not in name}
