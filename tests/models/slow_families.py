@@ -119,13 +119,17 @@ def detections(levels, deltas, scores, frame, profile):
             box = decode(deltas[start + anchor], own[anchor], profile)
             found.append((score, label, clip(box, frame, profile), start + anchor))
         start += len(own)
+    found = sorted(found, key=by_score)[: profile.candidates]
+    if not profile.nms:
+        return [one[:3] for one in found[: profile.max_detections]]
     kept = []
     labels = range(scores.shape[1])
     apart = profile.nms_within == "class" and profile.class_specific_filter
     for group in [{label} for label in labels] if apart else [labels]:
         own = sorted((one for one in found if one[1] in group), key=by_score)
         boxes = [in_order(one[2]) for one in own]
-        kept += [own[place] for place in reference.greedy(boxes, range(len(own)), 0.5)]
+        places = reference.greedy(boxes, range(len(own)), profile.nms_threshold)
+        kept += [own[place] for place in places]
     kept.sort(key=by_score)
     return [one[:3] for one in kept[: profile.max_detections]]
 

@@ -131,6 +131,14 @@ READING = {  # switches that read one network's outputs otherwise
     "centre": {"anchors": replace(BASE.anchors, centre=0.0)},
     "rounding": {"anchors": replace(BASE.anchors, rounding="whole")},
     "order": {"anchors": replace(BASE.anchors, order="scale")},
+    "sizes": {"anchors": replace(BASE.anchors, sizes=(24, 50, 100, 200, 400))},
+    "ratios": {"anchors": replace(BASE.anchors, ratios=(0.4, 1.0, 2.5))},
+    "scales": {"anchors": replace(BASE.anchors, scales=(0.8, 1.0, 1.3))},
+    "score_threshold": {"score_threshold": 0.5},
+    "nms_threshold": {"nms_threshold": 0.2},
+    "no suppression": {"nms": False},
+    "the best class of a box": {"class_specific_filter": False},
+    "candidates": {"candidates": 25},
 }
 
 

@@ -52,7 +52,7 @@ def numbered_layers(network):
 
 
 def assert_equal(loaded, written):
-    for ours, theirs in zip(loaded.variables, written.variables, strict=True):
+    for ours, theirs in zip(loaded.weights, written.weights, strict=True):
         np.testing.assert_array_equal(array(ours), array(theirs), err_msg=ours.path)
     picture = np.random.default_rng(1).normal(0, 1, (1, 96, 65, 3)).astype("float32")
     for ours, theirs in zip(loaded(picture), written(picture), strict=True):

@@ -4,7 +4,6 @@ Needs tf_keras beside TensorFlow (requirements-proof.txt).
 """
 
 import importlib.util
-import json
 
 import numpy as np
 import pytest
@@ -13,6 +12,8 @@ from keras_retinanet import models
 from keras_retinanet.models.snapshot import profile_of
 from keras_retinanet.utils.anchors import AnchorParameters
 from keras_retinanet.utils.normalisation import PREPROCESSINGS
+from tests.proof.comparison import Detections, agreement, relative_difference
+from tests.proof.sides import TOLERANCE, our_outputs
 
 pytestmark = [
     pytest.mark.proof,
@@ -53,16 +54,33 @@ def cool(network):
     return network
 
 
-def relative_difference(found, truth):
-    found, truth = np.asarray(found), np.asarray(truth)
-    assert found.shape == truth.shape
-    return float(np.abs(found - truth).max() / np.abs(truth).max())
+def their_outputs(network, pictures):
+    """Return (pyramid, deltas, logits) of Keras 2's network, as arrays."""
+    import tf_keras
+
+    head = network.get_layer("classification_submodel")
+    logits = tf_keras.Model(head.input, head.get_layer("pyramid_classification_reshape").output)
+    levels = [network.get_layer(f"P{level}").output for level in range(3, 8)]
+    pyramid = tf_keras.Model(network.input, levels).predict_on_batch(pictures)
+    logits = np.concatenate([logits.predict_on_batch(level) for level in pyramid], axis=1)
+    return pyramid, network.predict_on_batch(pictures)[0], logits
+
+
+def part_differences(ours, theirs, pictures):
+    """Return {column of the table: relative difference}."""
+    pyramid, deltas, logits, _ = our_outputs(ours, pictures)
+    their_pyramid, their_deltas, their_logits = their_outputs(theirs, pictures)
+    return {
+        "pyramid": max(map(relative_difference, pyramid, their_pyramid)),
+        "deltas": relative_difference(deltas, their_deltas),
+        "logits": relative_difference(logits, their_logits),
+    }
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["whole model", "weights only"])
 @pytest.mark.parametrize(("backbone", "options", "name", "mode"), CASES)
 def test_a_training_model_of_keras_2_gives_its_outputs(
-    backbone, options, name, mode, whole, tmp_path, capsys
+    backbone, options, name, mode, whole, tmp_path, record
 ):
     theirs = old().randomise(old().retinanet(backbone, 3, **options))
     theirs.compile(optimizer="adam", loss=["mse", "mse"])
@@ -73,20 +91,17 @@ def test_a_training_model_of_keras_2_gives_its_outputs(
     assert (profile.backbone, profile.preprocessing) == (name, PREPROCESSINGS[mode])
     assert profile.num_classes == 3
     assert (profile.pyramid_features, profile.head_features) == (32, 24)
-    differences = [
-        relative_difference(found, truth)
-        for size in SIZES
-        for found, truth in zip(
-            ours.predict_on_batch(images(size)), theirs.predict_on_batch(images(size)), strict=True
-        )
-    ]
-    with capsys.disabled():
-        print(json.dumps({"model": name, "whole": whole, "largest": max(differences)}))
-    assert max(differences) <= 1e-4
+    for size in SIZES:
+        found = part_differences(ours, theirs, images(size))
+        for column, value in found.items():
+            record(f"fizyr {name}", column, value)
+        assert max(found.values()) <= TOLERANCE, found
+        scores = (each.predict_on_batch(images(size))[1] for each in (ours, theirs))
+        assert relative_difference(*scores) <= TOLERANCE
 
 
 @pytest.mark.parametrize("backbone", ["mobilenet", "resnet50"])
-def test_an_inference_model_of_keras_2_gives_its_detections(backbone, tmp_path, capsys):
+def test_an_inference_model_of_keras_2_gives_its_detections(backbone, tmp_path, record):
     network = cool(old().randomise(old().retinanet(backbone, 2, num_anchors=6)))
     theirs = old().inference_model(
         network, ANCHORS, score_threshold=0.6, nms_threshold=0.4, max_detections=50
@@ -98,16 +113,13 @@ def test_an_inference_model_of_keras_2_gives_its_detections(backbone, tmp_path, 
         ANCHORS.sizes, ANCHORS.strides, ANCHORS.ratios, np.float32(ANCHORS.scales)
     )
     assert (profile.score_threshold, profile.nms_threshold) == (0.6, 0.4)
-    differences = []
     for size in SIZES:
         boxes, scores, labels = ours.predict_on_batch(images(size))
         their_boxes, their_scores, their_labels = theirs.predict_on_batch(images(size))
         assert (scores > 0).sum() == (their_scores > 0).sum() >= 20
         assert np.array_equal(labels, their_labels)
-        differences += [
-            relative_difference(boxes, their_boxes),
-            relative_difference(scores, their_scores),
-        ]
-    with capsys.disabled():
-        print(json.dumps({"inference": backbone, "largest": max(differences)}))
-    assert max(differences) <= 1e-4
+        truth = Detections.of(their_boxes[0], their_scores[0], their_labels[0])
+        edges = [profile.score_threshold, truth.scores.min()]
+        found = agreement(Detections.of(boxes[0], scores[0], labels[0]), truth, edges, 0.4)
+        record.detections(f"fizyr {profile.backbone}", found)
+        found.check(least=20)
