@@ -21,7 +21,7 @@ from keras_retinanet.utils.image import preprocess_image
 from keras_retinanet.utils.model import freeze_batch_norm
 from keras_retinanet.utils.profile import Profile
 
-__all__ = ["FAMILIES", "Backbone", "find_family", "padded"]
+__all__ = ["FAMILIES", "Backbone", "find_family", "for_backbone", "padded"]
 
 # keras.applications' 0.99 and 0.999 need thousands of steps before inference is right
 TRAINED_BATCH_NORM_MOMENTUM = 0.9
@@ -57,6 +57,24 @@ def _submodels(profile, num_anchors, prior_probability):
         prior_probability,
         norm,
     )
+
+
+def for_backbone(build, backbone):
+    """Return build(…) for one backbone, under the name that keras-retinanet 1.0 gave it.
+
+    Args:
+        build: f(num_classes, backbone, inputs=None, **kwargs) -> a network.
+        backbone: its name.
+    """
+
+    def build_on_backbone(num_classes, inputs=None, **kwargs):
+        return build(num_classes, backbone, inputs=inputs, **kwargs)
+
+    named = build_on_backbone
+    named.__name__ = named.__qualname__ = f"{backbone}_retinanet"
+    named.__doc__ = f"Return a RetinaNet on {backbone}; see `Backbone.retinanet`."
+    named.__module__ = build.__module__
+    return named
 
 
 class Backbone:

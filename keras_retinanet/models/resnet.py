@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import keras
 
 from keras_retinanet.layers import GroupedConv2D
-from keras_retinanet.models.backbones import Backbone
+from keras_retinanet.models.backbones import Backbone, for_backbone
 
 MOMENTUM = 0.9  # of He et al.'s training; frozen layers do not use it
 EXPANSION = 4  # outputs of a bottleneck over those of its row's stages
@@ -248,16 +248,6 @@ def resnet_retinanet(num_classes, backbone="resnet50", inputs=None, modifier=Non
     )
 
 
-def resnet50_retinanet(num_classes, inputs=None, **kwargs):
-    """Return a RetinaNet on ResNet50."""
-    return resnet_retinanet(num_classes, "resnet50", inputs=inputs, **kwargs)
-
-
-def resnet101_retinanet(num_classes, inputs=None, **kwargs):
-    """Return a RetinaNet on ResNet101."""
-    return resnet_retinanet(num_classes, "resnet101", inputs=inputs, **kwargs)
-
-
-def resnet152_retinanet(num_classes, inputs=None, **kwargs):
-    """Return a RetinaNet on ResNet152."""
-    return resnet_retinanet(num_classes, "resnet152", inputs=inputs, **kwargs)
+resnet50_retinanet = for_backbone(resnet_retinanet, "resnet50")
+resnet101_retinanet = for_backbone(resnet_retinanet, "resnet101")
+resnet152_retinanet = for_backbone(resnet_retinanet, "resnet152")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import keras
 
-from keras_retinanet.models.backbones import Backbone
+from keras_retinanet.models.backbones import Backbone, for_backbone
 from keras_retinanet.models.resnet import ResNetStyle, conv, norm, relu
 
 REDUCTION = 16  # of channels between squeeze and excitation (section 3)
@@ -153,20 +153,11 @@ def senet_retinanet(num_classes, backbone="seresnext50", inputs=None, modifier=N
     return SeBackbone(backbone).retinanet(num_classes, inputs=inputs, modifier=modifier, **kwargs)
 
 
-def _named(backbone):
-    def build(num_classes, inputs=None, **kwargs):
-        return senet_retinanet(num_classes, backbone, inputs=inputs, **kwargs)
-
-    build.__name__, build.__qualname__ = f"{backbone}_retinanet", f"{backbone}_retinanet"
-    build.__doc__ = f"Return a RetinaNet on {backbone}."
-    return build
-
-
-seresnet18_retinanet = _named("seresnet18")
-seresnet34_retinanet = _named("seresnet34")
-seresnet50_retinanet = _named("seresnet50")
-seresnet101_retinanet = _named("seresnet101")
-seresnet152_retinanet = _named("seresnet152")
-seresnext50_retinanet = _named("seresnext50")
-seresnext101_retinanet = _named("seresnext101")
-senet154_retinanet = _named("senet154")
+seresnet18_retinanet = for_backbone(senet_retinanet, "seresnet18")
+seresnet34_retinanet = for_backbone(senet_retinanet, "seresnet34")
+seresnet50_retinanet = for_backbone(senet_retinanet, "seresnet50")
+seresnet101_retinanet = for_backbone(senet_retinanet, "seresnet101")
+seresnet152_retinanet = for_backbone(senet_retinanet, "seresnet152")
+seresnext50_retinanet = for_backbone(senet_retinanet, "seresnext50")
+seresnext101_retinanet = for_backbone(senet_retinanet, "seresnext101")
+senet154_retinanet = for_backbone(senet_retinanet, "senet154")

@@ -1,9 +1,20 @@
 """How a file of tensors is refused: by one line that begins with its path."""
 
+import numpy as np
 import pytest
 
 from keras_retinanet.models.weight_files import WeightsError
 from keras_retinanet.weights.tensor_files import read_tensors
+
+
+SIX = np.arange(6, dtype="<f4").tobytes()
+
+
+def holding(tmp_path, content):
+    """Return the path of a file of these bytes."""
+    path = tmp_path / "x.pth"
+    path.write_bytes(content)
+    return path
 
 
 def refusal(path):

@@ -24,15 +24,7 @@ from tests.weights.pickle_parts import (
     write_pickle,
     write_zip,
 )
-from tests.weights.refusals import refusal
-
-SIX = np.arange(6, dtype="<f4").tobytes()
-
-
-def holding(tmp_path, content):
-    path = tmp_path / "x.pth"
-    path.write_bytes(content)
-    return path
+from tests.weights.refusals import SIX, holding, refusal
 
 
 @pytest.mark.parametrize(
