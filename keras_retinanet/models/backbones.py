@@ -67,14 +67,13 @@ def for_backbone(build, backbone):
         backbone: its name.
     """
 
-    def build_on_backbone(num_classes, inputs=None, **kwargs):
+    def made(num_classes, inputs=None, **kwargs):
         return build(num_classes, backbone, inputs=inputs, **kwargs)
 
-    named = build_on_backbone
-    named.__name__ = named.__qualname__ = f"{backbone}_retinanet"
-    named.__doc__ = f"Return a RetinaNet on {backbone}; see `Backbone.retinanet`."
-    named.__module__ = build.__module__
-    return named
+    made.__name__ = made.__qualname__ = f"{backbone}_retinanet"
+    made.__module__ = build.__module__
+    made.__doc__ = f"Return a RetinaNet on {backbone}; see `Backbone.retinanet`."
+    return made
 
 
 class Backbone:

@@ -6,7 +6,6 @@ import pytest
 from keras_retinanet.models.weight_files import WeightsError
 from keras_retinanet.weights.tensor_files import read_tensors
 
-
 SIX = np.arange(6, dtype="<f4").tobytes()
 
 
