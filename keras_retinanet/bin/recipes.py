@@ -98,7 +98,7 @@ RECIPES = MappingProxyType(
             options={
                 "freeze_backbone": 1,
                 "augmentation": "scale-jitter",
-                "early_stopping": 10,
+                "early_stopping": 20,
             },
         ),
         "fizyr": Recipe(

@@ -109,7 +109,9 @@ def with_recomputed_parts(core):
     Raises:
         ValueError: the backbone is no row of parts.
     """
-    taps = [layer.input for layer in core.layers if TAPPED.fullmatch(layer.name)]
+    # of this graph: a layer's own `input` is that of the first one it was part of
+    nodes = [node for node in _in_order(core) if TAPPED.fullmatch(node.operation.name)]
+    taps = [node.input_tensors[0] for node in nodes]
     backbone = keras.Model(core.input, taps) if taps else core
     cuts = {id(tensor) for tensor in cut_tensors(backbone)}
     if not taps or not cuts.issuperset(id(tap) for tap in taps):

@@ -90,7 +90,7 @@ def test_nothing_random_is_frozen_and_nothing_stops_without_a_measure():
     args = train.parse_args([*CSV, "--recipe", "small-data", "--no-weights"])
     assert args.freeze_backbone is None and args.early_stopping is None
     args = train.parse_args([*MEASURED, "--recipe", "small-data"])
-    assert args.freeze_backbone == 1 and args.early_stopping == 10
+    assert args.freeze_backbone == 1 and args.early_stopping == 20
 
 
 class Pictures:

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+from keras_retinanet import models
+from keras_retinanet.models.freezing import set_batch_norm
 from keras_retinanet.models.remat import Recomputed, cut_tensors, parts_of, with_recomputed_parts
 from keras_retinanet.models.training import TrainingModel
 from tests.backends import array
@@ -49,6 +51,20 @@ def test_training_is_as_without():
     pairs = zip(plain.trainable_variables, recomputed.trainable_variables, strict=True)
     for one, other in pairs:
         np.testing.assert_allclose(array(one), array(other), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["mobilenetv2_1.0", "resnet50", "vgg16", "densenet121"])
+def test_backbones_of_many_kinds_are_cut_and_folded_batch_norm_stays(name):
+    """Outputs are those of the core without."""
+    network = models.backbone(name).retinanet(2, pyramid_features=8, head_features=8)
+    set_batch_norm(network, "frozen")
+    core = TrainingModel(network).core
+    made = with_recomputed_parts(core)
+    assert sum(isinstance(layer, Recomputed) for layer in made._flatten_layers()) >= 6
+    picture = np.random.default_rng(0).normal(size=(1, 64, 64, 3)).astype(np.float32)
+    expected, outputs = core(picture), made(picture)
+    for key in ("deltas", "logits"):
+        np.testing.assert_allclose(array(outputs[key]), array(expected[key]), atol=1e-5)
 
 
 def test_what_trains_its_statistics_is_computed_once():
