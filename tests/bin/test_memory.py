@@ -101,7 +101,7 @@ def test_a_plan_says_what_a_training_takes_and_trains_nothing(drawn, tmp_path, c
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("plan: ")]
     forms = (
         r"plan: [\d,]+ parameters, [\d,]+ of them train",
-        r"plan: [\d,.]+ GFLOP a step of 2 pictures of 128x96, [\d.]+ TFLOP/s",
+        r"plan: [\d,.]+ GFLOP a step of 2 pictures of 128x(96|128), [\d.]+ TFLOP/s",
         r"plan: [\d.]+ GiB of memory of the (process|device) at most",
         r"plan: [\d.]+ s a step, [\d.]+ s to make its pictures by one thread, \d+ s to compile",
         r"plan: [\d.]+ (s|min|h|days) an epoch of 3 steps, [\d.]+ (s|min|h|days) for 4, .*",
