@@ -96,7 +96,6 @@ RECIPES = MappingProxyType(
             batch=8,
             scaling=root,
             options={
-                "freeze_backbone": 1,
                 "augmentation": "scale-jitter",
                 "early_stopping": 20,
             },

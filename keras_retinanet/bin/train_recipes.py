@@ -101,10 +101,7 @@ def settle_by_size(args, make):
     pictures = (train.dataset if args.tile else train).size()
     args.recipe = SMALL if pictures < SMALL_DATASET else STANDARD
     before = args.augmentation
-    options = RECIPES[args.recipe].options
-    if args.snapshot:  # which knows what trains, and how
-        options = {name: value for name, value in options.items() if name != "freeze_backbone"}
-    _fill(args, options)
+    _fill(args, RECIPES[args.recipe].options)
     return (train, validation) if args.augmentation == before else make()
 
 

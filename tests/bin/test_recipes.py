@@ -87,10 +87,11 @@ def test_the_rate_counts_all_pictures_of_an_update():
 
 
 def test_nothing_random_is_frozen_and_nothing_stops_without_a_measure():
-    args = train.parse_args([*CSV, "--recipe", "small-data", "--no-weights"])
-    assert args.freeze_backbone is None and args.early_stopping is None
-    args = train.parse_args([*MEASURED, "--recipe", "small-data"])
-    assert args.freeze_backbone == 1 and args.early_stopping == 20
+    args = train.parse_args([*CSV, "--recipe", "3x", "--no-weights"])
+    assert args.freeze_backbone is None
+    assert train.parse_args([*CSV, "--recipe", "3x"]).freeze_backbone == 2
+    assert train.parse_args([*CSV, "--recipe", "small-data"]).early_stopping is None
+    assert train.parse_args([*MEASURED, "--recipe", "small-data"]).early_stopping == 20
 
 
 class Pictures:
@@ -106,9 +107,9 @@ class Pictures:
 @pytest.mark.parametrize(
     ("pictures", "words", "recipe", "augmentation", "frozen", "made"),
     [
-        (1999, [], "small-data", "scale-jitter", 1, 2),
+        (1999, [], "small-data", "scale-jitter", None, 2),
         (2000, [], "standard", "flips", None, 1),
-        (10, ["--augmentation", "overhead"], "small-data", "overhead", 1, 1),
+        (10, ["--augmentation", "overhead"], "small-data", "overhead", None, 1),
         (10, ["--freeze-backbone", "0"], "small-data", "scale-jitter", 0, 2),
         (10, ["--recipe", "standard"], "standard", "flips", None, 1),
         (10, ["--snapshot", "x.keras"], "small-data", "scale-jitter", None, 2),
