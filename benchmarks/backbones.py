@@ -10,9 +10,9 @@ import networks
 import numpy as np
 import scenes
 import timing
-from flops import forward_gflop
 
 from keras_retinanet.models.backbone_families import FAMILIES
+from keras_retinanet.models.operations import forward_gflop
 
 # MobileNet's 128 to 224 name the size of ImageNet pictures, not another network
 ALL = [

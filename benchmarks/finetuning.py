@@ -117,6 +117,7 @@ def run(folder, name, part, epochs, options, args):
     keras.utils.clear_session()
     words = ["csv", folder / f"{part}.csv", folder / f"{part}_classes.csv"]
     words += ["--image-min-side", args.side * 3 // 4, "--image-max-side", args.side]
+    words += ["--recipe", "standard"]
     words += ["--batch-size", BATCH, "--epochs", epochs, "--seed", args.seed]
     words += ["--augmentation", "scale-jitter", "--no-evaluation", "--no-doctor"]
     words += ["--snapshot-path", folder, "--run-name", name, *options]

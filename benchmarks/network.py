@@ -7,7 +7,8 @@ import networks
 import numpy as np
 import scenes
 import timing
-from flops import forward_gflop
+
+from keras_retinanet.models.operations import forward_gflop
 
 
 def _keras_run(model, call):

@@ -47,7 +47,7 @@ scales = 1 1.26 1.587
 RECIPE = (
     *("--backbone", "mobilenetv2_1.0", "--pyramid-features", "96", "--head-features", "96"),
     *("--head-layers", "2", "--batch-size", "8", "--lr", "1e-3", "--augmentation", "scale-jitter"),
-    *("--image-min-side", "256", "--image-max-side", "352"),
+    *("--image-min-side", "256", "--image-max-side", "352", "--recipe", "standard"),
 )
 TINY = (
     *("--backbone", "mobilenet128_0.25", "--pyramid-features", "8", "--head-features", "8"),

@@ -11,7 +11,8 @@ import networks
 import numpy as np
 import scenes
 import timing
-from flops import training_gflop
+
+from keras_retinanet.models.operations import training_gflop
 
 RATE = 1e-5
 CLIPNORM = 0.001  # of each gradient, as keras-retinanet 1.0 trains

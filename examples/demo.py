@@ -31,6 +31,7 @@ scales = 0.8 1 1.26
 levels = 3 4 5
 """
 TRAINING = {
+    "--recipe": "standard",  # flips are enough for shapes
     "--no-weights": None,  # from random weights: nothing is downloaded
     "--backbone": "mobilenet128_0.25",
     "--pyramid-features": 64,

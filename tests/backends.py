@@ -39,3 +39,33 @@ def _torch(function, at):
 
 
 _GRADIENTS = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
+
+
+def out_of_memory():
+    """Return the error that the backend raises where memory runs out."""
+    return _OUT_OF_MEMORY[keras.backend.backend()]()
+
+
+def _tensorflow_memory():
+    import tensorflow as tf
+
+    return tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+
+def _jax_memory():
+    import jax
+
+    return jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
+
+
+def _torch_memory():
+    import torch
+
+    return torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+_OUT_OF_MEMORY = {
+    "tensorflow": _tensorflow_memory,
+    "jax": _jax_memory,
+    "torch": _torch_memory,
+}

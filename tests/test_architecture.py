@@ -72,12 +72,13 @@ BY_NAME = {
         "predict.runner",
         "preprocessing.feed",
         "utils.gpu",
+        "utils.memory",
     },
     "safetensors": {"weights.safetensors_files"},
     "yaml": {"preprocessing.yolo_files"},
     "tifffile": {"utils.image_channels", "utils.image_windows"},
-    "torch": set(),
-    "jax": set(),
+    "torch": {"utils.memory"},
+    "jax": {"utils.memory"},
 }
 HEAVY = (
     "numpy",

@@ -10,7 +10,7 @@ MAX_PIXELS = 178_956_970
 # the names in preprocessing.augmentation, likewise
 AUGMENTATIONS = (
     *("flips", "random-transform", "scale-jitter", "overhead", "colours"),
-    *("large-scale-jitter", "crop", "mosaic"),
+    *("large-scale-jitter", "multi-scale", "crop", "mosaic"),
 )
 
 

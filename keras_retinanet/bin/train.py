@@ -1,12 +1,18 @@
 """retinanet-train: from annotated pictures to a trained detector."""
 
-import math
+import argparse
 import sys
 import time
 from functools import partial
 from pathlib import Path
 
-from keras_retinanet.bin import train_network, train_source
+from keras_retinanet.bin import (
+    train_memory,
+    train_network,
+    train_plan,
+    train_recipes,
+    train_source,
+)
 from keras_retinanet.bin.console import import_keras, run
 from keras_retinanet.bin.datasets import class_names, make_generator, some_names
 from keras_retinanet.bin.output_files import check_new_folder
@@ -20,7 +26,7 @@ from keras_retinanet.bin.train_callbacks import (
 from keras_retinanet.bin.train_doctor import look
 from keras_retinanet.bin.train_objective import make_objective, settle_class_weights
 from keras_retinanet.bin.train_old_names import create_models, makedirs, model_with_weights
-from keras_retinanet.bin.train_options import PROG, RATE_AT_BATCH_8, check_args, parse_args
+from keras_retinanet.bin.train_options import PROG, check_args, parse_args
 from keras_retinanet.bin.train_resume import load_optimizer, training_facts
 
 __all__ = [
@@ -50,7 +56,7 @@ def create_generators(args, preprocess_image=None):
     from keras_retinanet.models import backbone
 
     common = {
-        "batch_size": args.batch_size,
+        "batch_size": args.batch_size or 1,  # 0: not known yet
         "channels": args.channels,
         "image_min_side": args.image_min_side,
         "image_max_side": args.image_max_side,
@@ -98,28 +104,33 @@ def make_run_folder(args):
 
 def make_optimizer(args, start, steps):
     """Return the optimizer of this run, for `steps` steps in all."""
-    from keras_retinanet.models import optimizer
+    from keras_retinanet.models import optimizer, schedules
     from keras_retinanet.models.retinanet import backbone_layers
 
-    rate = args.lr or RATE_AT_BATCH_8 * math.sqrt(args.batch_size / 8)
+    drops = [round(epoch * steps / args.epochs) for epoch in args.lr_steps or ()]
+    rate = schedules.make_schedule(args.lr_schedule, args.lr, steps, args.warmup_steps, drops)
     slow = backbone_layers(start.network) if start.pretrained else ()
     return optimizer.make_optimizer(
         args.optimizer,
-        optimizer.make_schedule(args.lr_schedule, rate, steps),
+        rate,
         args.optimizer_clipnorm,
         slow_paths=[variable.path for layer in slow for variable in layer.trainable_variables],
         slow_factor=args.backbone_rate,
         loss_scaling=args.dtype == "mixed_float16",
+        settings=train_recipes.optimizer_settings(args),
     )
 
 
 def make_training_model(args, start, steps):
     """Return the compiled training model, its optimizer restored where a snapshot has its state."""
+    from keras_retinanet.models.remat import with_recomputed_parts
     from keras_retinanet.models.snapshot import profile_of
     from keras_retinanet.models.training import TrainingModel
 
     objective = make_objective(args, profile_of(start.network).classes)
     model = TrainingModel(start.network, objective)
+    if args.remat:
+        model.core = with_recomputed_parts(model.core)
     optimizer = make_optimizer(args, start, steps)
     optimizer.build(model.trainable_variables)
     if args.snapshot:
@@ -128,18 +139,22 @@ def make_training_model(args, start, steps):
     return model
 
 
-def fit(args, model, start, generators, callbacks, steps):
-    """Run `keras.Model.fit` on the raw view of the training generator; return its History."""
+def fit(args, model, start, generators, callbacks, steps, first=None):
+    """Run `keras.Model.fit` on the raw view of the training generator; return its History.
+
+    `first` is the epoch to begin with, None for that of `start`.
+    """
     from keras_retinanet.models.snapshot import profile_of
     from keras_retinanet.preprocessing.feed import fit_input
     from keras_retinanet.preprocessing.loader import Loader
 
     train, validation = generators
+    first = start.epoch if first is None else first
     options, preprocessing = {}, profile_of(start.network).preprocessing
     feed = partial(fit_input, channels=preprocessing.channels, dtype=f"uint{preprocessing.bits}")
     held = train if validation is None else validation.tiled or validation
     with (
-        Loader(train, args.workers, args.max_queue_size, start.epoch * steps) as loader,
+        Loader(train, args.workers, args.max_queue_size, first * steps) as loader,
         Loader(held, 1, 2) as held_out,
     ):
         if args.compute_val_loss and validation is not None:
@@ -147,7 +162,7 @@ def fit(args, model, start, generators, callbacks, steps):
         history = model.fit(
             feed(loader),
             steps_per_epoch=steps,
-            initial_epoch=start.epoch,
+            initial_epoch=first,
             epochs=args.epochs,
             callbacks=callbacks,
             shuffle=False,
@@ -203,24 +218,43 @@ def train_on(args, begin, train, validation):
     begin = train_source.with_bits(args, begin, train, validation)
     settle_class_weights(args, train, report)
     start = train_network.make_start(args, class_names(train), begin, report)
+    generators = train, validation
+
+    def remake(steps=1, **changes):
+        """Return a new compiled model of the same network, its optimizer fresh."""
+        now = argparse.Namespace(**{**vars(args), "snapshot": None, **changes})
+        train_recipes.settle_rates(now, steps)
+        return make_training_model(now, start, steps * args.epochs)
+
+    train_memory.settle_batch(args, start.network, generators, remake, report)
     steps = args.steps or len(train)
     if start.epoch >= args.epochs:
         raise ValueError(
             f"{args.snapshot}: has {start.epoch} epochs; --epochs {args.epochs} counts them, "
             f"so give more than {start.epoch}"
         )
+    train_recipes.settle_rates(args, steps)
     model = make_training_model(args, start, steps * args.epochs)
+    if args.plan:
+        train_plan.show(args, model, train, steps, report)
+        return None
     args.facts = {"pretrained": start.pretrained, "training": training_facts(args)}
     args.folder = make_run_folder(args)
     describe(args, start, train, validation, steps)
+    for line in train_recipes.resolved_lines(args):
+        report(line)
     look(args, profile_of(start.network), train, validation, report)
     detector = Runner(convert_model(start.network))
     callbacks = create_callbacks(start.network, model, detector, validation, args)
+
+    def fit_on(model, first, steps, kept):
+        callbacks[-1].batch_size = args.batch_size
+        return fit(args, model, start, generators, [kept, *callbacks], steps, first)
+
     try:
-        history = fit(args, model, start, (train, validation), callbacks, steps)
+        return train_memory.fit_in_memory(args, model, generators, steps, fit_on, remake, report)
     finally:
         report_snapshots(args, callbacks)
-    return history
 
 
 def main(args=None):
@@ -243,8 +277,9 @@ def main(args=None):
         begin = train_source.make_plan(args, report)
         profile = begin.profile
     train_network.settle_pictures(args, profile)
-    train, validation = create_generators(
-        args, partial(preprocess_image, mode=profile.preprocessing)
+    preprocess = partial(preprocess_image, mode=profile.preprocessing)
+    train, validation = train_recipes.settle_by_size(
+        args, partial(create_generators, args, preprocess)
     )
     return train_on(args, begin, train, validation)
 

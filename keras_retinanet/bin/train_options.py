@@ -8,6 +8,7 @@ import importlib.util
 import re
 import sys
 
+from keras_retinanet.bin import train_memory, train_recipes, train_repeat
 from keras_retinanet.bin.console import Parser, add_everywhere, number
 from keras_retinanet.bin.datasets import add_datasets, may_measure
 from keras_retinanet.bin.picture_options import (
@@ -24,13 +25,13 @@ DTYPES = ("float32", "mixed_bfloat16", "mixed_float16")
 # as in models.freezing, whose import would load Keras; a test holds them equal
 ALL_STAGES = 5
 BATCH_NORM = ("frozen", "train", "sync")
-RATE_AT_BATCH_8 = 1e-3
 # How a run trains unless the command line or the snapshot that it goes on from says so.
 NEW_RUN = {
     "optimizer": "adam",
     "lr_schedule": "cosine",
     "backbone_rate": 0.1,
     "optimizer_clipnorm": 1.0,
+    **train_recipes.NEW_RATES,
     **NEW_OBJECTIVE,
     "dtype": "float32",
 }
@@ -96,7 +97,8 @@ def _add_network(parser):
 
 
 def _add_optimization(parser):
-    parser.add_argument("--batch-size", type=number(int, low=1), default=1, help="images a step")
+    train_recipes.add_recipes(parser)
+    train_memory.add_memory(parser)
     parser.add_argument("--epochs", type=number(int, low=1), default=50, help="epochs in all")
     parser.add_argument("--initial-epoch", type=number(int, low=0), help="epoch to count from")
     parser.add_argument(
@@ -105,15 +107,13 @@ def _add_optimization(parser):
     parser.add_argument(
         "--lr",
         type=number(float, above=0),
-        help=f"learning rate; {RATE_AT_BATCH_8} * sqrt(batch size / 8)",
+        help="learning rate, the peak of the schedule (the recipe's, for the batch)",
     )
-    parser.add_argument(
-        "--optimizer", choices=("adam", "adamw", "sgd"), help="sgd has momentum 0.9 (adam)"
-    )
+    parser.add_argument("--optimizer", choices=("adam", "adamw", "sgd"), help="method (adam)")
     parser.add_argument(
         "--lr-schedule",
-        choices=("cosine", "constant", "plateau"),
-        help="cosine with warm-up; plateau where --reduce-lr-* are given",
+        choices=("cosine", "steps", "constant", "plateau"),
+        help="cosine; steps with --lr-steps, plateau with --reduce-lr-*",
     )
     parser.add_argument(
         "--backbone-rate",
@@ -221,6 +221,7 @@ def _contradictions(args):
     plateau = args.reduce_lr_patience is not None or args.reduce_lr_factor is not None
     if plateau and args.lr_schedule not in (None, "plateau"):
         yield f"--reduce-lr-* go with --lr-schedule plateau, not {args.lr_schedule}"
+    yield from train_recipes.rate_contradictions(args)
     if args.initial_epoch is not None and args.initial_epoch >= args.epochs:
         yield f"--initial-epoch {args.initial_epoch} leaves nothing of --epochs {args.epochs}"
     if args.run_name and not re.fullmatch(r"[\w][\w.+-]*", args.run_name):
@@ -253,6 +254,8 @@ def check_args(args):
         raise ValueError(problem)
     args.notices = [text for name, text in GONE.items() if getattr(args, name)]
     plateau = args.reduce_lr_patience is not None or args.reduce_lr_factor is not None
+    if args.lr_steps:
+        args.lr_schedule = args.lr_schedule or "steps"
     check_tiles(args)
     settle_augmentation(args, "flips")
     args.lr_schedule = args.lr_schedule or ("plateau" if plateau else None)
@@ -288,8 +291,14 @@ def parse_args(args=None):
     """Return the checked options of the command line `args` (sys.argv[1:] by default)."""
     parser = make_parser()
     words = [str(word) for word in (sys.argv[1:] if args is None else args)]
-    parsed = parser.parse_args(_with_stages(words))
     try:
-        return check_args(parsed)
+        repeated = train_repeat.expanded(words)
+        words = _with_stages(repeated.words)
+        parsed = parser.parse_args(words)
+        parsed.given = train_recipes.given_options(parser, words)
+        train_recipes.apply_recipe(parsed)
+        args = check_args(parsed)
+        train_repeat.restore(args, repeated, parser)
+        return args
     except ValueError as error:
         parser.error(str(error))

@@ -1,6 +1,5 @@
-"""The optimizer: a lower rate for what is pretrained, a schedule, and its state in a file."""
+"""The optimizer: a lower rate for what is pretrained, and its state in a file."""
 
-import math
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -14,30 +13,8 @@ OPTIMIZERS = {
     "adamw": keras.optimizers.AdamW,
     "sgd": keras.optimizers.SGD,
 }
-SCHEDULES = ("cosine", "constant", "plateau")
-WARMUP_SHARE = 0.05  # of all steps, at most WARMUP_STEPS
-WARMUP_STEPS = 500
-
-
-def make_schedule(kind, rate, steps):
-    """Return a learning rate for `steps` steps in all.
-
-    Args:
-        kind: "cosine": a linear warm-up, then half a cosine to 1 % (Loshchilov & Hutter 2017,
-            arXiv:1608.03983, without restarts); "constant" and "plateau": `rate` itself.
-        rate: the peak.
-        steps: of the whole run.
-    """
-    if kind != "cosine":
-        return rate
-    warmup = max(1, min(WARMUP_STEPS, math.ceil(WARMUP_SHARE * steps)))
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=rate / 100,
-        decay_steps=max(1, steps - warmup),
-        alpha=0.01,
-        warmup_target=rate,
-        warmup_steps=warmup,
-    )
+# no decay of what scales and shifts: Goyal et al. 2017 (arXiv:1706.02677, section 5.3)
+UNDECAYED = ["gamma", "beta", "bias"]
 
 
 def with_lower_rate(base, paths, factor):
@@ -62,7 +39,15 @@ def with_lower_rate(base, paths, factor):
     return LowerRate
 
 
-def make_optimizer(name, rate, clipnorm, slow_paths=(), slow_factor=1.0, loss_scaling=False):
+def make_optimizer(
+    name,
+    rate,
+    clipnorm,
+    slow_paths=(),
+    slow_factor=1.0,
+    loss_scaling=False,
+    settings=None,
+):
     """Return a Keras optimizer.
 
     Args:
@@ -71,12 +56,17 @@ def make_optimizer(name, rate, clipnorm, slow_paths=(), slow_factor=1.0, loss_sc
         clipnorm: largest norm of each variable's gradient, as in 1.0; 0 for none.
         slow_paths, slow_factor: see `with_lower_rate`.
         loss_scaling: for float16, whose small gradients would vanish.
+        settings: further arguments of the Keras optimizer, None as left out: "weight_decay" (not
+            of biases, gains and shifts), "momentum", "gradient_accumulation_steps".
     """
     base = OPTIMIZERS[name]
     if slow_paths and slow_factor != 1.0:
         base = with_lower_rate(base, slow_paths, slow_factor)
-    options = {"momentum": 0.9} if name == "sgd" else {}
+    options = {key: value for key, value in (settings or {}).items() if value is not None}
+    options = ({"momentum": 0.9} if name == "sgd" else {}) | options
     optimizer = base(learning_rate=rate, clipnorm=clipnorm or None, **options)
+    if "weight_decay" in options:
+        optimizer.exclude_from_weight_decay(var_names=UNDECAYED)
     return keras.optimizers.LossScaleOptimizer(optimizer) if loss_scaling else optimizer
 
 

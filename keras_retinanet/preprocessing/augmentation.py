@@ -240,6 +240,8 @@ AUGMENTATIONS = {  # names on the command line
     "overhead": OVERHEAD,
     "colours": COLOURS,
     "large-scale-jitter": LargeScaleJitter(),
+    # shorter sides of 640 to 800 where the picture has 800, on a canvas of one size
+    "multi-scale": LargeScaleJitter(jitter=(0.8, 1.0)),
     "crop": WindowCrop(contrast=(0.8, 1.2), brightness=0.1, saturation=(0.8, 1.2)),
     "mosaic": Mosaic(
         contrast=(0.8, 1.2), brightness=0.1, saturation=(0.8, 1.2), later=SCALE_JITTER

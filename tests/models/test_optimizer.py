@@ -7,9 +7,9 @@ import pytest
 from keras_retinanet.models.optimizer import (
     load_state,
     make_optimizer,
-    make_schedule,
     save_state,
 )
+from keras_retinanet.models.schedules import make_schedule
 from keras_retinanet.models.snapshot import SnapshotError
 from tests.backends import array
 

@@ -7,6 +7,9 @@ below one percent of a RetinaNet.
 import math
 from contextlib import contextmanager
 
+import keras
+from keras import layers
+
 GIGA = 1e9
 TRAINING_FACTOR = 3  # forward, gradient of the input, gradient of the kernel
 
@@ -47,8 +50,6 @@ def layer_operations(model, height, width):
 
     Shapes are propagated without computing anything, on any backend.
     """
-    import keras
-    from keras import layers
 
     class Probe(layers.Layer):
         def call(self, images):

@@ -1,0 +1,132 @@
+"""Out of memory in a run, and --plan: by the command on the drawn pictures."""
+
+import re
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+
+from keras_retinanet.bin import train, train_memory, train_plan
+from keras_retinanet.bin.train_plan import Measured
+from keras_retinanet.models.snapshot import read_facts
+from tests.backends import out_of_memory
+
+TINY = (
+    *("--no-weights", "--backbone", "mobilenet128_0.25", "--pyramid-features", "16"),
+    *("--head-features", "16", "--head-layers", "1", "--image-min-side", "96"),
+    *("--image-max-side", "128", "--seed", "1", "--no-doctor", "--no-evaluation"),
+)
+
+
+def command(drawn, *more):
+    return [
+        *("csv", str(drawn / "train.csv"), str(drawn / "classes.csv")),
+        *("--config", str(drawn / "anchors.ini"), *TINY, *map(str, more)),
+    ]
+
+
+class Fails(keras.callbacks.Callback):
+    """Raise the backend's own error at some steps of the run."""
+
+    def __init__(self, at):
+        super().__init__()
+        self.at, self.step = at, 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step += 1
+        if self.step in self.at:
+            raise out_of_memory()
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Return f(steps): let a run fail at these steps, counted over all of them."""
+    made = train.create_callbacks
+
+    def fail_at(*steps):
+        fails = Fails(steps)
+        monkeypatch.setattr(train, "create_callbacks", lambda *args: [fails, *made(*args)])
+
+    return fail_at
+
+
+def test_a_run_goes_on_with_half_the_batch_from_the_start_of_the_epoch(
+    drawn, tmp_path, capsys, failing
+):
+    failing(3)  # the first of two steps of the second epoch
+    words = command(drawn, "--batch-size", 4, "--epochs", 3, "--snapshot-path", tmp_path)
+    history = train.main([*words, "--run-name", "run"])
+    lines = [line for line in capsys.readouterr().out.splitlines() if "out of memory" in line]
+    assert lines == [
+        "out of memory with 4 pictures a step: epoch 2 begins again with 2, 2 steps to an update"
+    ]
+    assert history.epoch == [0, 1, 2] and len(history.history["loss"]) == 3
+    assert np.isfinite(history.history["loss"]).all()
+    # updates: 2 of the first epoch are 4 steps of 2, and 3 steps in each of two epochs
+    assert read_facts(tmp_path / "run" / "last.keras")["iterations"] == 5
+    rows = (tmp_path / "run" / "history.csv").read_text(encoding="utf-8").splitlines()
+    assert [row.split(",")[0] for row in rows] == ["epoch", "1", "2", "3"]
+
+
+def test_two_pictures_then_one_then_advice(drawn, failing, outcome):
+    failing(1, 2)
+    words = command(drawn, "--batch-size", 2, "--epochs", 1, "--no-snapshots")
+    code, error = outcome(train, words)
+    assert code == 2 and error.count("\n") == 1
+    assert "out of memory with one picture a step" in error and "--remat" in error
+
+
+def test_a_remembered_batch_keeps_the_pictures_of_an_update():
+    args = SimpleNamespace(batch_size=5, accumulate=1, warmup_steps=10, steps=None)
+    train_memory.halve(args)
+    assert (args.batch_size, args.accumulate, args.warmup_steps) == (2, 3, 25)
+
+
+def test_the_batch_that_fits_follows_the_recipe(drawn, capsys, monkeypatch):
+    from keras_retinanet.models import batch_memory
+
+    monkeypatch.setattr(batch_memory, "largest_batch", lambda *args: (3, "as told"))
+    words = ("--batch-size", "auto", "--recipe", "paper-1x", "--epochs", 1, "--no-snapshots")
+    train.main(command(drawn, *words, "--remat"))
+    out = capsys.readouterr().out
+    assert "--batch-size auto: 3, 6 steps to an update; as told" in out
+    assert "2 steps of 3 an epoch" in out
+    assert "lr 0.01125;" in out.replace("\n ", "")  # 0.01 for 16, here 18
+
+
+def test_a_plan_says_what_a_training_takes_and_trains_nothing(drawn, tmp_path, capsys):
+    words = command(drawn, "--batch-size", 2, "--epochs", 4, "--plan")
+    assert train.main([*words, "--snapshot-path", str(tmp_path / "runs")]) is None
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("plan: ")]
+    forms = (
+        r"plan: [\d,]+ parameters, [\d,]+ of them train",
+        r"plan: [\d,.]+ GFLOP a step of 2 pictures of 128x(96|128), [\d.]+ TFLOP/s",
+        r"plan: [\d.]+ GiB of memory of the (process|device) at most",
+        r"plan: [\d.]+ s a step, [\d.]+ s to make its pictures by one thread, \d+ s to compile",
+        r"plan: [\d.]+ (s|min|h|days) an epoch of 3 steps, [\d.]+ (s|min|h|days) for 4, .*",
+    )
+    assert len(lines) == len(forms)
+    for line, form in zip(lines, forms, strict=True):
+        assert re.fullmatch(form, line), line
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("device", "step", "load", "seconds"),
+    [(True, 0.2, 0.1, 20.0), (True, 0.2, 0.6, 30.0), (False, 0.2, 0.6, 50.0)],
+)
+def test_a_device_waits_for_the_slower_of_step_and_pictures(
+    device, step, load, seconds, monkeypatch
+):
+    monkeypatch.setattr(train_plan.os, "cpu_count", lambda: 2)
+    measured = Measured(step, load, 0.0, (1, 1), 0, device)
+    assert measured.epoch(100, workers=4) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0.0 s"), (119, "119.0 s"), (120, "2.0 min"), (7200, "2.0 h"), (172800, "2.0 days")],
+)
+def test_times_have_a_unit_that_suits_them(seconds, text):
+    assert train_plan.shown_seconds(seconds) == text
