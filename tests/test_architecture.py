@@ -54,6 +54,7 @@ EXCEPTIONS = {
 # Who may name what; "…/" stands for a whole folder.
 BY_NAME = {
     "cv2": {
+        "utils.curves",
         "utils.image",
         "utils.image_channels",
         "utils.image_files",
@@ -71,12 +72,13 @@ BY_NAME = {
         "models.exporting",
         "predict.runner",
         "preprocessing.feed",
+        "utils.determinism",
         "utils.gpu",
     },
     "safetensors": {"weights.safetensors_files"},
     "yaml": {"preprocessing.yolo_files"},
     "tifffile": {"utils.image_channels", "utils.image_windows"},
-    "torch": set(),
+    "torch": {"utils.determinism"},
     "jax": set(),
 }
 HEAVY = (

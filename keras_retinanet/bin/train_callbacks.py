@@ -10,6 +10,49 @@ def report(text):
     print(f"{clear}{text}", flush=True)
 
 
+ADVICE = (
+    "a lower --lr or --optimizer-clipnorm, a longer look at the pictures named "
+    "(retinanet-debug --doctor), or --dtype mixed_bfloat16 or float32 in place of mixed_float16"
+)
+
+
+def bad_batches(generator, first_step):
+    """Return the callback that names batches whose loss is not finite."""
+    from keras_retinanet.bin.train_fit import picture_names
+    from keras_retinanet.callbacks.bad_batches import BadBatches
+
+    return BadBatches(picture_names(generator), first_step, report, ADVICE)
+
+
+def checkpoint_callbacks(args, start, steps, stop, callbacks):
+    """Return `callbacks` among those that write checkpoints and go on from one.
+
+    Args:
+        args: of the command, with `folder`.
+        start: `train_network.Start`.
+        steps: of an epoch.
+        stop: `train_stop.Stop`.
+        callbacks: of `create_callbacks`.
+    """
+    from keras_retinanet.bin.durations import is_due
+    from keras_retinanet.bin.run_folder import CHECKPOINTS
+    from keras_retinanet.callbacks.checkpoints import Checkpoints, Place, Resumed
+
+    if args.folder is None:
+        return callbacks
+    first = Checkpoints(
+        start.network,
+        args.folder / CHECKPOINTS,
+        Place(start.epoch, start.step, steps),
+        args.facts,
+        is_due(args.save_every),
+        stop,
+    )
+    first.others = callbacks
+    last = [Resumed(args.checkpoint, start.facts, callbacks)] if args.resume else []
+    return [first, *callbacks, *last]
+
+
 def create_callbacks(model, training_model, prediction_model, validation_generator, args):
     """Return the callbacks of a run in their order.
 
@@ -22,19 +65,29 @@ def create_callbacks(model, training_model, prediction_model, validation_generat
     """
     import keras
 
+    from keras_retinanet.bin.train_fit import feed_of
     from keras_retinanet.callbacks import Evaluate, RedirectModel
+    from keras_retinanet.callbacks.averages import AveragesIn, AveragesOut
+    from keras_retinanet.callbacks.curves import Curves
     from keras_retinanet.callbacks.history import History
+    from keras_retinanet.callbacks.pictures import Pictures
     from keras_retinanet.callbacks.progress import Progress, moving_line
     from keras_retinanet.callbacks.snapshots import KeepBest, KeepLast
+    from keras_retinanet.callbacks.validation import ValidationLoss
 
     made, board = [], None
-    folder = getattr(args, "folder", None)
+    folder, averaged = getattr(args, "folder", None), getattr(args, "ema", None) is not None
+    if averaged:
+        made.append(AveragesIn())
     if folder is not None:
         made.append(KeepLast(model, folder, extra=args.facts))
     if args.tensorboard_dir:
         board = keras.callbacks.TensorBoard(
             args.tensorboard_dir, update_freq=args.tensorboard_freq, write_graph=False
         )
+    if args.compute_val_loss and validation_generator is not None:
+        held = validation_generator.tiled or validation_generator
+        made.append(ValidationLoss(held, feed_of(model)))
     if args.evaluation and validation_generator is not None:
         evaluate = Evaluate(
             validation_generator,
@@ -44,10 +97,14 @@ def create_callbacks(model, training_model, prediction_model, validation_generat
             coco=True,
         )
         made.append(RedirectModel(evaluate, prediction_model))
+        if board is not None:
+            made.append(Pictures(evaluate, board))
     if folder is not None:
         made.append(KeepBest(model, folder, extra=args.facts))
-        made.append(History(folder / "history.csv"))
+        made.append(History(folder / "history.csv", getattr(args, "epochs_done", 0)))
+        made.append(Curves(folder / "history.csv"))
     made += _rate_and_stop(args)
+    made += [AveragesOut()] if averaged else []
     made += [board] if board else []
     return [*made, Progress(args.batch_size, report, moving_line())]
 
@@ -67,15 +124,15 @@ def _rate_and_stop(args):
 
 def report_snapshots(args, callbacks):
     """Say what is kept, and how to go on where the run was cut short."""
-    from keras_retinanet.callbacks.snapshots import KeepBest, KeepLast
+    from keras_retinanet.callbacks.checkpoints import Checkpoints
+    from keras_retinanet.callbacks.snapshots import KeepBest
 
-    last = next((item for item in callbacks if isinstance(item, KeepLast)), None)
-    best = next((item for item in callbacks if isinstance(item, KeepBest)), None)
-    if last is None or not last.written:
-        return
-    if best.best is not None:
+    kinds = {type(item): item for item in callbacks}
+    best, kept = kinds.get(KeepBest), kinds.get(Checkpoints)
+    if best is not None and best.best is not None:
         value, epoch = best.best
         shown = f"{abs(value):.4f}" if math.isfinite(value) else "nan: the training diverged"
         report(f"best: epoch {epoch}, {best.monitored} {shown}, {best.path}")
-    if last.written < args.epochs:
-        report(f"epoch {last.written} is kept; go on with --snapshot {last.path}")
+    if kept is not None and kept.place is not None and kept.place.epoch < args.epochs:
+        part = f" and {kept.place.step} steps" if kept.place.step else ""
+        report(f"{kept.place.epoch} epochs{part} are kept; go on with --resume {args.folder}")

@@ -8,8 +8,10 @@ import importlib.util
 import re
 import sys
 
+from keras_retinanet.bin import train_again
 from keras_retinanet.bin.console import Parser, add_everywhere, number
 from keras_retinanet.bin.datasets import add_datasets, may_measure
+from keras_retinanet.bin.durations import duration, interval
 from keras_retinanet.bin.picture_options import (
     MAX_PIXELS,
     add_augmentation,
@@ -33,6 +35,7 @@ NEW_RUN = {
     "optimizer_clipnorm": 1.0,
     **NEW_OBJECTIVE,
     "dtype": "float32",
+    "ema": None,
 }
 # What shapes a new network; None leaves it to --config, then to models.retinanet.
 NEW_NETWORK = {
@@ -56,7 +59,12 @@ def _frequency(text):
 
 def _add_start(parser):
     start = parser.add_mutually_exclusive_group()
-    start.add_argument("--snapshot", help="go on from this snapshot, optimizer and epoch included")
+    start.add_argument("--snapshot", help="go on from this snapshot in a new run's folder")
+    start.add_argument(
+        "--resume",
+        metavar="RUN_FOLDER",
+        help="let the run of this folder go on as if it had never stopped; needs nothing else",
+    )
     start.add_argument(
         "--imagenet-weights",
         action="store_const",
@@ -130,8 +138,20 @@ def _add_optimization(parser):
         "--reduce-lr-factor", type=number(float, above=0, high=0.999), help="factor (0.1)"
     )
     parser.add_argument("--early-stopping", type=number(int, low=1), help="epochs without gain")
+    parser.add_argument(
+        "--ema",
+        type=number(float, above=0, high=0.999999),
+        metavar="DECAY",
+        help="measure and keep averaged weights, such as of 0.999; 0.99 is the last 100 steps",
+    )
     parser.add_argument("--dtype", choices=DTYPES, help="precision (float32)")
     parser.add_argument("--seed", type=number(int, low=0, high=2**32 - 1), help="repeatable run")
+    parser.add_argument(
+        "--deterministic", action="store_true", help="the same weights to the bit each time"
+    )
+    parser.add_argument(
+        "--time-budget", type=duration, metavar="TIME", help="end in good order after 2h, say"
+    )
     parser.add_argument("--gpu", help='ids of the GPUs to use, "0" or "0,1"; "cpu" for none')
 
 
@@ -167,6 +187,13 @@ def _add_pictures(parser):
 def _add_output(parser):
     parser.add_argument("--snapshot-path", default="./snapshots", help="folder of the runs")
     parser.add_argument("--run-name", help="folder of this run; backbone, dataset and time")
+    parser.add_argument(
+        "--save-every",
+        type=interval,
+        default="30m",
+        metavar="STEPS|TIME",
+        help="write a checkpoint within epochs, too: each 500 steps, or 10m",
+    )
     parser.add_argument("--no-snapshots", dest="snapshots", action="store_false", default=True,
                         help="write no run folder")  # fmt: skip
     parser.add_argument("--no-evaluation", dest="evaluation", action="store_false", default=True,
@@ -204,7 +231,7 @@ def _contradictions(args):
         yield f"--image-min-side {smaller} is larger than --image-max-side {larger}"
     if args.no_resize and (smaller or larger):
         yield "--no-resize leaves sizes alone; take it or the --image-*-side options away"
-    starts = ("snapshot", "imagenet_weights", "weights", "backbone_weights", "no_weights")
+    starts = ("snapshot", "resume", "imagenet_weights", "weights", "backbone_weights", "no_weights")
     given = ["--" + name.replace("_", "-") for name in starts if getattr(args, name)]
     if len(given) > 1:  # argparse sees it only on one side of the dataset word
         yield f"{' and '.join(given)} exclude each other"
@@ -285,11 +312,23 @@ def _with_stages(words):
 
 
 def parse_args(args=None):
-    """Return the checked options of the command line `args` (sys.argv[1:] by default)."""
+    """Return the checked options of the command line `args` (sys.argv[1:] by default).
+
+    With --resume they are those of the run; `words` are the command line that it began with.
+    """
     parser = make_parser()
     words = [str(word) for word in (sys.argv[1:] if args is None else args)]
+    resumed = train_again.is_resumed(words)
+    if resumed:
+        train_again.without_dataset(parser)
     parsed = parser.parse_args(_with_stages(words))
     try:
-        return check_args(parsed)
+        if resumed:
+            return train_again.resumed_args(
+                parser, parsed, lambda words: parser.parse_args(_with_stages(words))
+            )
+        args = check_args(parsed)
+        args.words = words
+        return args
     except ValueError as error:
         parser.error(str(error))
