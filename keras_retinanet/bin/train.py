@@ -24,7 +24,13 @@ from keras_retinanet.bin.train_doctor import look
 from keras_retinanet.bin.train_fit import fit
 from keras_retinanet.bin.train_objective import make_objective, settle_class_weights
 from keras_retinanet.bin.train_old_names import create_models, makedirs, model_with_weights
-from keras_retinanet.bin.train_options import PROG, RATE_AT_BATCH_8, check_args, parse_args
+from keras_retinanet.bin.train_options import (
+    PROG,
+    RATE_AT_BATCH_8,
+    check_args,
+    parse_args,
+    resumed,
+)
 from keras_retinanet.bin.train_resume import load_optimizer, training_facts
 from keras_retinanet.bin.train_stop import Stop, watched
 
@@ -210,6 +216,8 @@ def train_on(args, begin, train, validation):
 def main(args=None):
     """Run the command with the words `args`; return the History of the training."""
     args = parse_args(args)
+    if args.resume:
+        args = resumed(args)
     for notice in args.notices:
         report(notice)
     if args.snapshots and not args.resume:

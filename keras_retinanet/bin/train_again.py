@@ -39,7 +39,11 @@ def resumed_args(parser, given, parse):
     alone = given.dataset_type is None
     for name, value in vars(given).items():
         silent = alone and value == parser.get_default(name)
-        if name not in FREE and not silent and value != getattr(began, name, None):
+        if (
+            name not in (*FREE, "words", "notices")
+            and not silent
+            and value != getattr(began, name, None)
+        ):
             option = "--" + name.replace("_", "-")
             raise ValueError(
                 f"{option} {value}: the run of {given.resume} began with "

@@ -134,5 +134,6 @@ def report_snapshots(args, callbacks):
         shown = f"{abs(value):.4f}" if math.isfinite(value) else "nan: the training diverged"
         report(f"best: epoch {epoch}, {best.monitored} {shown}, {best.path}")
     if kept is not None and kept.place is not None and kept.place.epoch < args.epochs:
-        part = f" and {kept.place.step} steps" if kept.place.step else ""
-        report(f"{kept.place.epoch} epochs{part} are kept; go on with --resume {args.folder}")
+        place = kept.place
+        inside = f", step {place.step} of {place.steps} of the next" if place.step else ""
+        report(f"kept: epoch {place.epoch}{inside}; go on with --resume {args.folder}")

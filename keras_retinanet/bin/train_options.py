@@ -314,21 +314,29 @@ def _with_stages(words):
 def parse_args(args=None):
     """Return the checked options of the command line `args` (sys.argv[1:] by default).
 
-    With --resume they are those of the run; `words` are the command line that it began with.
+    With --resume they are as given, for `resumed` to look at.
     """
     parser = make_parser()
     words = [str(word) for word in (sys.argv[1:] if args is None else args)]
-    resumed = train_again.is_resumed(words)
-    if resumed:
+    again = train_again.is_resumed(words)
+    if again:
         train_again.without_dataset(parser)
     parsed = parser.parse_args(_with_stages(words))
+    parsed.words, parsed.notices = words, []
     try:
-        if resumed:
-            return train_again.resumed_args(
-                parser, parsed, lambda words: parser.parse_args(_with_stages(words))
-            )
-        args = check_args(parsed)
-        args.words = words
-        return args
+        return parsed if again else check_args(parsed)
     except ValueError as error:
         parser.error(str(error))
+
+
+def resumed(args):
+    """Return the options of the run that `args`, of a command line with --resume, names.
+
+    Raises:
+        ValueError: the folder is none of a run, or an option differs from the run's.
+    """
+    parser = make_parser()
+    train_again.without_dataset(parser)
+    return train_again.resumed_args(
+        parser, args, lambda words: parser.parse_args(_with_stages(words))
+    )
