@@ -35,6 +35,13 @@ def make_run_folder(args):
     return folder
 
 
+def remove_halves(folder):
+    """Remove what a process left that was killed while it wrote into a run's folder."""
+    for name in ("last", "best", "history", "curves", "config"):
+        for path in Path(folder).glob(f".{name}.*"):
+            path.unlink(missing_ok=True)
+
+
 def options_of(args):
     """Return all options of a run, settled, as JSON values."""
     return {name: value for name, value in vars(args).items() if name not in _NOT_OPTIONS}

@@ -5,10 +5,11 @@ import os
 import sys
 from pathlib import Path
 
-from keras_retinanet.bin.run_folder import CHECKPOINTS, read_config
+from keras_retinanet.bin.run_folder import CHECKPOINTS, read_config, remove_halves
 
 # what may differ from the run's own options: they change no number
 FREE = ("resume", "time_budget", "save_every", "workers", "max_queue_size", "gpu")
+NOT_GIVEN = ("words", "notices")  # what no option sets
 
 
 def is_resumed(words):
@@ -38,17 +39,13 @@ def resumed_args(parser, given, parse):
     began = parse(config["command"])
     alone = given.dataset_type is None
     for name, value in vars(given).items():
-        silent = alone and value == parser.get_default(name)
-        if (
-            name not in (*FREE, "words", "notices")
-            and not silent
-            and value != getattr(began, name, None)
-        ):
-            option = "--" + name.replace("_", "-")
+        before = getattr(began, name, None)
+        silent = name in (*FREE, *NOT_GIVEN) or (alone and value == parser.get_default(name))
+        if value != before and not silent:
             raise ValueError(
-                f"{option} {value}: the run of {given.resume} began with "
-                f"{getattr(began, name, None)} and goes on so; leave it out, or start a new run "
-                f"by --snapshot {given.resume}/last.keras"
+                f"--{name.replace('_', '-')} {value}: the run of {given.resume} began with "
+                f"{before} and goes on so; leave it out, or start a new run by "
+                f"--snapshot {given.resume}/last.keras"
             )
     free = {
         name: getattr(given, name)
@@ -116,6 +113,7 @@ def start_from(args, path, report):
     from keras_retinanet.bin.train_network import open_snapshot
     from keras_retinanet.models.snapshot import read_facts
 
+    remove_halves(args.folder)
     args.snapshot = args.checkpoint = str(path)
     # the network is that of the checkpoint, whatever became of the files it was made from
     args.config = args.weights = args.backbone_weights = args.initial_epoch = None

@@ -104,7 +104,7 @@ def test_a_run_killed_twice_ends_as_one_left_alone(drawn, whole, tmp_path):
         "step-000000003.keras",
         "step-000000002.keras",
     ]
-    code, output = run("save:40", ["--resume", str(folder)])
+    code, output = run("save:20", ["--resume", str(folder)])
     assert code == -signal.SIGKILL, output
     assert list((folder / "checkpoints").glob(".step-*"))  # the half of a file
     code, output = run("never", ["--resume", str(folder)])
