@@ -14,9 +14,8 @@ from keras_retinanet.bin.picture_options import augmentation_options
 from keras_retinanet.bin.run_folder import make_run_folder, write_config
 from keras_retinanet.bin.tile_options import tiled
 from keras_retinanet.bin.train_callbacks import (
-    bad_batches,
-    checkpoint_callbacks,
     create_callbacks,
+    make_callbacks,
     report,
     report_snapshots,
 )
@@ -176,9 +175,7 @@ def train_on(args, begin, train, validation):
         begin: a `train_source.Plan`, or what `train_network.open_snapshot` gave.
         train, validation: of `create_generators`.
     """
-    from keras_retinanet.models import convert_model
     from keras_retinanet.models.snapshot import profile_of
-    from keras_retinanet.predict.runner import Runner
 
     begin = train_source.with_bits(args, begin, train, validation)
     settle_class_weights(args, train, report)
@@ -199,13 +196,8 @@ def train_on(args, begin, train, validation):
             write_config(args.folder, args, steps)
     describe(args, start, train, validation, steps)
     look(args, profile_of(start.network), train, validation, report)
-    detector = Runner(convert_model(start.network))
-    pending = start.facts.get("pending") is not None
-    args.epochs_done = start.epoch - pending  # whose row of history.csv is final
     stop = Stop(args.time_budget)
-    callbacks = create_callbacks(start.network, model, detector, validation, args)
-    callbacks = [bad_batches(train, start.epoch * steps + start.step), *callbacks]
-    callbacks = checkpoint_callbacks(args, start, steps, stop, callbacks)
+    callbacks = make_callbacks(args, start, model, (train, validation), steps, stop)
     try:
         with watched(stop):
             return fit(args, model, start, (train, validation), callbacks, steps, report)

@@ -53,6 +53,29 @@ def checkpoint_callbacks(args, start, steps, stop, callbacks):
     return [first, *callbacks, *last]
 
 
+def make_callbacks(args, start, model, generators, steps, stop):
+    """Return all callbacks of a run in their order.
+
+    Args:
+        args: of the command.
+        start: `train_network.Start`.
+        model: the training model.
+        generators: for training and validation; the latter may be None.
+        steps: of an epoch.
+        stop: what may end the training early.
+    """
+    from keras_retinanet.models import convert_model
+    from keras_retinanet.predict.runner import Runner
+
+    train, validation = generators
+    pending = start.facts.get("pending") is not None
+    args.epochs_done = start.epoch - pending  # whose row of history.csv is final
+    detector = Runner(convert_model(start.network))
+    callbacks = create_callbacks(start.network, model, detector, validation, args)
+    callbacks = [bad_batches(train, start.epoch * steps + start.step), *callbacks]
+    return checkpoint_callbacks(args, start, steps, stop, callbacks)
+
+
 def create_callbacks(model, training_model, prediction_model, validation_generator, args):
     """Return the callbacks of a run in their order.
 
@@ -63,50 +86,71 @@ def create_callbacks(model, training_model, prediction_model, validation_generat
         validation_generator: pictures to measure on, or None.
         args: of `parse_args`; `args.folder` is the run's folder, None for no files.
     """
-    import keras
-
-    from keras_retinanet.bin.train_fit import feed_of
-    from keras_retinanet.callbacks import Evaluate, RedirectModel
     from keras_retinanet.callbacks.averages import AveragesIn, AveragesOut
-    from keras_retinanet.callbacks.curves import Curves
-    from keras_retinanet.callbacks.history import History
-    from keras_retinanet.callbacks.pictures import Pictures
     from keras_retinanet.callbacks.progress import Progress, moving_line
-    from keras_retinanet.callbacks.snapshots import KeepBest, KeepLast
-    from keras_retinanet.callbacks.validation import ValidationLoss
+    from keras_retinanet.callbacks.snapshots import KeepLast
 
-    made, board = [], None
     folder, averaged = getattr(args, "folder", None), getattr(args, "ema", None) is not None
-    if averaged:
-        made.append(AveragesIn())
+    board = _board(args)
+    made = [AveragesIn()] if averaged else []
     if folder is not None:
         made.append(KeepLast(model, folder, extra=args.facts))
-    if args.tensorboard_dir:
-        board = keras.callbacks.TensorBoard(
-            args.tensorboard_dir, update_freq=args.tensorboard_freq, write_graph=False
-        )
-    if args.compute_val_loss and validation_generator is not None:
-        held = validation_generator.tiled or validation_generator
-        made.append(ValidationLoss(held, feed_of(model)))
-    if args.evaluation and validation_generator is not None:
+    if validation_generator is not None:
+        made += _measuring(args, model, prediction_model, validation_generator, board)
+    if folder is not None:
+        made += _keeping(args, model, folder)
+    made += _rate_and_stop(args)
+    made += [AveragesOut()] if averaged else []
+    made += [board] if board else []
+    return [*made, Progress(args.batch_size, report, moving_line())]
+
+
+def _board(args):
+    """Return Keras' TensorBoard callback, as far as asked for."""
+    import keras
+
+    if not args.tensorboard_dir:
+        return None
+    return keras.callbacks.TensorBoard(
+        args.tensorboard_dir, update_freq=args.tensorboard_freq, write_graph=False
+    )
+
+
+def _measuring(args, model, prediction_model, generator, board):
+    """Return the callbacks that measure on the pictures of `generator`, as far as asked for."""
+    from keras_retinanet.bin.train_fit import feed_of
+    from keras_retinanet.callbacks import Evaluate, RedirectModel
+    from keras_retinanet.callbacks.pictures import Pictures
+    from keras_retinanet.callbacks.validation import ValidationLoss
+
+    made = []
+    if args.compute_val_loss:
+        made.append(ValidationLoss(generator.tiled or generator, feed_of(model)))
+    if args.evaluation:
         evaluate = Evaluate(
-            validation_generator,
+            generator,
             tensorboard=board,
             weighted_average=args.weighted_average,
             verbose=0,
             coco=True,
         )
         made.append(RedirectModel(evaluate, prediction_model))
-        if board is not None:
-            made.append(Pictures(evaluate, board))
-    if folder is not None:
-        made.append(KeepBest(model, folder, extra=args.facts))
-        made.append(History(folder / "history.csv", getattr(args, "epochs_done", 0)))
-        made.append(Curves(folder / "history.csv"))
-    made += _rate_and_stop(args)
-    made += [AveragesOut()] if averaged else []
-    made += [board] if board else []
-    return [*made, Progress(args.batch_size, report, moving_line())]
+        made += [Pictures(evaluate, board)] if board else []
+    return made
+
+
+def _keeping(args, model, folder):
+    """Return the callbacks that write down what was measured."""
+    from keras_retinanet.callbacks.curves import Curves
+    from keras_retinanet.callbacks.history import History
+    from keras_retinanet.callbacks.snapshots import KeepBest
+
+    history = folder / "history.csv"
+    return [
+        KeepBest(model, folder, extra=args.facts),
+        History(history, getattr(args, "epochs_done", 0)),
+        Curves(history),
+    ]
 
 
 def _rate_and_stop(args):
