@@ -58,13 +58,13 @@ def _frequency(text):
 
 
 def _add_start(parser):
-    start = parser.add_mutually_exclusive_group()
-    start.add_argument("--snapshot", help="go on from this snapshot in a new run's folder")
-    start.add_argument(
+    parser.add_argument(
         "--resume",
         metavar="RUN_FOLDER",
         help="let the run of this folder go on as if it had never stopped; needs nothing else",
     )
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--snapshot", help="go on from this snapshot in a new run's folder")
     start.add_argument(
         "--imagenet-weights",
         action="store_const",
@@ -231,7 +231,7 @@ def _contradictions(args):
         yield f"--image-min-side {smaller} is larger than --image-max-side {larger}"
     if args.no_resize and (smaller or larger):
         yield "--no-resize leaves sizes alone; take it or the --image-*-side options away"
-    starts = ("snapshot", "resume", "imagenet_weights", "weights", "backbone_weights", "no_weights")
+    starts = ("snapshot", "imagenet_weights", "weights", "backbone_weights", "no_weights")
     given = ["--" + name.replace("_", "-") for name in starts if getattr(args, name)]
     if len(given) > 1:  # argparse sees it only on one side of the dataset word
         yield f"{' and '.join(given)} exclude each other"
