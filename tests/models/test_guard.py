@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from keras_retinanet.models.guard import FiniteMean
+from keras_retinanet.models.objective import Objective
 from keras_retinanet.models.optimizer import make_optimizer, swap_averages
 from keras_retinanet.models.training import TrainingModel
 from tests.backends import array
@@ -16,8 +17,8 @@ COMPILED = "auto" if keras.backend.backend() == "jax" else False
 
 
 def training_model(optimizer):
-    model = TrainingModel(tiny_network(first=keras.layers.BatchNormalization(name="norm")))
-    model.classification_loss = endless_for_discs(model.classification_loss)
+    network = tiny_network(first=keras.layers.BatchNormalization(name="norm"))
+    model = TrainingModel(network, EndlessForDiscs())
     model.compile(optimizer=optimizer, jit_compile=COMPILED)
     optimizer.build(model.trainable_variables)
     return model
@@ -44,14 +45,15 @@ def bad(kind):
     return inputs, targets | {"labels": drawn_batch()[1]["labels"]}
 
 
-def endless_for_discs(loss):
-    """Return the class loss `loss`, which becomes inf where an anchor has a disc."""
+class EndlessForDiscs(Objective):
+    """The usual losses, that of the classes inf where an anchor has a disc."""
 
-    def changed(logits, labels, state):
+    def class_and_box_loss(self, outputs, anchors, assigned, coder):
+        """Return both losses."""
+        state, labels, _ = assigned
+        classification, regression = super().class_and_box_loss(outputs, anchors, assigned, coder)
         disc = ops.any(ops.logical_and(labels == 1, state == 1))
-        return loss(logits, labels, state) + ops.where(disc, float("inf"), 0.0)
-
-    return changed
+        return classification + ops.where(disc, float("inf"), 0.0), regression
 
 
 @pytest.mark.parametrize("name", ["adam", "sgd"])
