@@ -54,6 +54,7 @@ EXCEPTIONS = {
 # Who may name what; "…/" stands for a whole folder.
 BY_NAME = {
     "cv2": {
+        "utils.curves",
         "utils.image",
         "utils.image_channels",
         "utils.image_files",
@@ -71,13 +72,14 @@ BY_NAME = {
         "models.exporting",
         "predict.runner",
         "preprocessing.feed",
+        "utils.determinism",
         "utils.gpu",
         "utils.memory",
     },
     "safetensors": {"weights.safetensors_files"},
     "yaml": {"preprocessing.yolo_files"},
     "tifffile": {"utils.image_channels", "utils.image_windows"},
-    "torch": {"utils.memory"},
+    "torch": {"utils.determinism", "utils.memory"},
     "jax": {"utils.memory"},
 }
 HEAVY = (

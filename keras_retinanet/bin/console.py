@@ -24,7 +24,6 @@ ALIASES = {
     "--batch": "--batch-size",
     "--img-size": "--image-min-side",
     "--pretrained": "--imagenet-weights",
-    "--resume": "--snapshot",
     "--output": "--snapshot-path",
 }
 

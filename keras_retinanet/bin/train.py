@@ -1,12 +1,13 @@
 """retinanet-train: from annotated pictures to a trained detector."""
 
 import argparse
+import os
+import secrets
 import sys
-import time
 from functools import partial
-from pathlib import Path
 
 from keras_retinanet.bin import (
+    train_again,
     train_memory,
     train_network,
     train_plan,
@@ -17,17 +18,22 @@ from keras_retinanet.bin.console import import_keras, run
 from keras_retinanet.bin.datasets import class_names, make_generator, some_names
 from keras_retinanet.bin.output_files import check_new_folder
 from keras_retinanet.bin.picture_options import augmentation_options
+from keras_retinanet.bin.run_folder import make_run_folder, write_config
 from keras_retinanet.bin.tile_options import tiled
 from keras_retinanet.bin.train_callbacks import (
+    begin_again,
     create_callbacks,
+    make_callbacks,
     report,
     report_snapshots,
 )
 from keras_retinanet.bin.train_doctor import look
+from keras_retinanet.bin.train_fit import fit
 from keras_retinanet.bin.train_objective import make_objective, settle_class_weights
 from keras_retinanet.bin.train_old_names import create_models, makedirs, model_with_weights
-from keras_retinanet.bin.train_options import PROG, check_args, parse_args
+from keras_retinanet.bin.train_options import PROG, check_args, parse_args, resumed
 from keras_retinanet.bin.train_resume import load_optimizer, training_facts
+from keras_retinanet.bin.train_stop import Stop, watched
 
 __all__ = [
     "check_args",
@@ -89,19 +95,6 @@ def create_generators(args, preprocess_image=None):
     return train, validation
 
 
-def make_run_folder(args):
-    """Return the new folder of this run, None under --no-snapshots."""
-    if not args.snapshots:
-        return None
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    name = args.run_name or f"{args.backbone}_{args.dataset_type}_{stamp}"
-    folder = Path(args.snapshot_path) / name
-    if folder.exists():
-        raise ValueError(f"{folder}: exists already; give another --run-name, or move it away")
-    folder.mkdir(parents=True)
-    return folder
-
-
 def make_optimizer(args, start, steps):
     """Return the optimizer of this run, for `steps` steps in all."""
     from keras_retinanet.models import optimizer, schedules
@@ -118,11 +111,13 @@ def make_optimizer(args, start, steps):
         slow_factor=args.backbone_rate,
         loss_scaling=args.dtype == "mixed_float16",
         settings=train_recipes.optimizer_settings(args),
+        average=args.ema,
     )
 
 
 def make_training_model(args, start, steps):
-    """Return the compiled training model, its optimizer restored where a snapshot has its state."""
+    """Return the compiled training model, its optimizer restored where a file has its state."""
+    from keras_retinanet.models.checkpoint import load_model_state, load_optimizer_state
     from keras_retinanet.models.remat import with_recomputed_parts
     from keras_retinanet.models.snapshot import profile_of
     from keras_retinanet.models.training import TrainingModel
@@ -133,59 +128,35 @@ def make_training_model(args, start, steps):
         model.core = with_recomputed_parts(model.core)
     optimizer = make_optimizer(args, start, steps)
     optimizer.build(model.trainable_variables)
-    if args.snapshot:
+    if args.resume:
+        load_optimizer_state(args.checkpoint, model, optimizer)
+    elif args.snapshot:
         load_optimizer(optimizer, args, start.facts, report)
     model.compile(optimizer=optimizer, jit_compile="auto")
+    if args.resume:
+        load_model_state(args.checkpoint, model)
     return model
 
 
-def fit(args, model, start, generators, callbacks, steps, first=None):
-    """Run `keras.Model.fit` on the raw view of the training generator; return its History.
-
-    `first` is the epoch to begin with, None for that of `start`.
-    """
-    from keras_retinanet.models.snapshot import profile_of
-    from keras_retinanet.preprocessing.feed import fit_input
-    from keras_retinanet.preprocessing.loader import Loader
-
-    train, validation = generators
-    first = start.epoch if first is None else first
-    options, preprocessing = {}, profile_of(start.network).preprocessing
-    feed = partial(fit_input, channels=preprocessing.channels, dtype=f"uint{preprocessing.bits}")
-    held = train if validation is None else validation.tiled or validation
-    with (
-        Loader(train, args.workers, args.max_queue_size, first * steps) as loader,
-        Loader(held, 1, 2) as held_out,
-    ):
-        if args.compute_val_loss and validation is not None:
-            options = {"validation_data": feed(held_out), "validation_steps": len(held)}
-        history = model.fit(
-            feed(loader),
-            steps_per_epoch=steps,
-            initial_epoch=first,
-            epochs=args.epochs,
-            callbacks=callbacks,
-            shuffle=False,
-            verbose=0,
-            **options,
-        )
-    for part in (train, validation):
-        if part is not None and part.skipped:
-            names = some_names(part.skipped, most=3)
-            report(f"{len(part.skipped)} broken pictures were left out: {names}")
-    return history
-
-
 def prepare(args):
-    """Set devices, precision and seed, before anything is built."""
+    """Set devices, precision, seed and determinism, before anything is built."""
+    if args.resume:
+        train_again.enter(args)
     if args.gpu is not None:
         from keras_retinanet.utils.gpu import setup_gpu
 
         setup_gpu(args.gpu)
+    from keras_retinanet.utils.determinism import make_deterministic, prepare_environment
+
+    if args.deterministic:
+        prepare_environment(os.environ.get("KERAS_BACKEND", "tensorflow"))
     keras = import_keras()
+    if args.deterministic:
+        make_deterministic(keras.backend.backend())
     keras.config.set_dtype_policy(args.dtype or "float32")  # a snapshot's layers have their own
-    if args.seed is not None:
-        keras.utils.set_random_seed(args.seed)
+    if args.seed is None:
+        args.seed = secrets.randbits(32)  # a run must be able to go on with the same order
+    keras.utils.set_random_seed(args.seed)
 
 
 def describe(args, start, train, validation, steps):
@@ -211,9 +182,7 @@ def train_on(args, begin, train, validation):
         begin: a `train_source.Plan`, or what `train_network.open_snapshot` gave.
         train, validation: of `create_generators`.
     """
-    from keras_retinanet.models import convert_model
     from keras_retinanet.models.snapshot import profile_of
-    from keras_retinanet.predict.runner import Runner
 
     begin = train_source.with_bits(args, begin, train, validation)
     settle_class_weights(args, train, report)
@@ -222,13 +191,15 @@ def train_on(args, begin, train, validation):
 
     def remake(steps=1, **changes):
         """Return a new compiled model of the same network, its optimizer fresh."""
-        now = argparse.Namespace(**{**vars(args), "snapshot": None, **changes})
+        now = argparse.Namespace(**{**vars(args), "snapshot": None, "resume": None, **changes})
         train_recipes.settle_rates(now, steps)
         return make_training_model(now, start, steps * args.epochs)
 
     train_memory.settle_batch(args, start.network, generators, remake, report)
     steps = args.steps or len(train)
-    if start.epoch >= args.epochs:
+    if args.resume:
+        train_again.check_steps(args, start.facts, steps)
+    elif start.epoch >= args.epochs:
         raise ValueError(
             f"{args.snapshot}: has {start.epoch} epochs; --epochs {args.epochs} counts them, "
             f"so give more than {start.epoch}"
@@ -239,20 +210,27 @@ def train_on(args, begin, train, validation):
         train_plan.show(args, model, train, steps, report)
         return None
     args.facts = {"pretrained": start.pretrained, "training": training_facts(args)}
-    args.folder = make_run_folder(args)
+    if not args.resume:
+        args.folder = make_run_folder(args)
+        if args.folder is not None:
+            write_config(args.folder, args, steps)
     describe(args, start, train, validation, steps)
     for line in train_recipes.resolved_lines(args):
         report(line)
     look(args, profile_of(start.network), train, validation, report)
-    detector = Runner(convert_model(start.network))
-    callbacks = create_callbacks(start.network, model, detector, validation, args)
+    stop = Stop(args.time_budget)
+    callbacks = make_callbacks(args, start, model, generators, steps, stop)
 
     def fit_on(model, first, steps, kept):
-        callbacks[-1].batch_size = args.batch_size
-        return fit(args, model, start, generators, [kept, *callbacks], steps, first)
+        if first is not None:  # memory ran out, and the epoch begins again in smaller batches
+            callbacks[:] = begin_again(args, start, callbacks, first, steps)
+        return fit(args, model, start, generators, [kept, *callbacks], steps, report)
 
     try:
-        return train_memory.fit_in_memory(args, model, generators, steps, fit_on, remake, report)
+        with watched(stop):
+            return train_memory.fit_in_memory(
+                args, model, generators, steps, fit_on, remake, report
+            )
     finally:
         report_snapshots(args, callbacks)
 
@@ -260,9 +238,11 @@ def train_on(args, begin, train, validation):
 def main(args=None):
     """Run the command with the words `args`; return the History of the training."""
     args = parse_args(args)
+    if args.resume:
+        args = resumed(args)
     for notice in args.notices:
         report(notice)
-    if args.snapshots:
+    if args.snapshots and not args.resume:
         check_new_folder(args.snapshot_path, "--snapshot-path")
     if args.tensorboard_dir:
         check_new_folder(args.tensorboard_dir, "--tensorboard-dir")
@@ -270,7 +250,10 @@ def main(args=None):
     from keras_retinanet.models.snapshot import profile_of
     from keras_retinanet.utils.image import preprocess_image
 
-    if args.snapshot:
+    if args.resume:
+        begin = train_again.start_from(args, train_again.last_whole(args.folder, report), report)
+        profile = profile_of(begin.network)
+    elif args.snapshot:
         begin = train_network.open_snapshot(args, report)
         profile = profile_of(begin.network)
     else:

@@ -16,6 +16,7 @@ class Start:
     Attributes:
         network: with its profile.
         epoch: epochs that are done.
+        step: steps that are done of the next one.
         pretrained: whether the backbone has trained weights.
         facts: of the snapshot, {} for a new network.
     """
@@ -24,6 +25,7 @@ class Start:
     epoch: int = 0
     pretrained: bool = True
     facts: dict = field(default_factory=dict)
+    step: int = 0
 
 
 def _with_dataset(network, args, classes):

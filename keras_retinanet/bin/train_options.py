@@ -8,9 +8,10 @@ import importlib.util
 import re
 import sys
 
-from keras_retinanet.bin import train_memory, train_recipes, train_repeat
+from keras_retinanet.bin import train_again, train_memory, train_recipes, train_repeat
 from keras_retinanet.bin.console import Parser, add_everywhere, number
 from keras_retinanet.bin.datasets import add_datasets, may_measure
+from keras_retinanet.bin.durations import duration, interval
 from keras_retinanet.bin.picture_options import (
     MAX_PIXELS,
     add_augmentation,
@@ -34,6 +35,7 @@ NEW_RUN = {
     **train_recipes.NEW_RATES,
     **NEW_OBJECTIVE,
     "dtype": "float32",
+    "ema": None,
 }
 # What shapes a new network; None leaves it to --config, then to models.retinanet.
 NEW_NETWORK = {
@@ -56,8 +58,13 @@ def _frequency(text):
 
 
 def _add_start(parser):
+    parser.add_argument(
+        "--resume",
+        metavar="RUN_FOLDER",
+        help="let the run of this folder go on as if it had never stopped; needs nothing else",
+    )
     start = parser.add_mutually_exclusive_group()
-    start.add_argument("--snapshot", help="go on from this snapshot, optimizer and epoch included")
+    start.add_argument("--snapshot", help="go on from this snapshot in a new run's folder")
     start.add_argument(
         "--imagenet-weights",
         action="store_const",
@@ -130,8 +137,20 @@ def _add_optimization(parser):
         "--reduce-lr-factor", type=number(float, above=0, high=0.999), help="factor (0.1)"
     )
     parser.add_argument("--early-stopping", type=number(int, low=1), help="epochs without gain")
+    parser.add_argument(
+        "--ema",
+        type=number(float, above=0, high=0.999999),
+        metavar="DECAY",
+        help="measure and keep averaged weights, such as of 0.999; 0.99 is the last 100 steps",
+    )
     parser.add_argument("--dtype", choices=DTYPES, help="precision (float32)")
     parser.add_argument("--seed", type=number(int, low=0, high=2**32 - 1), help="repeatable run")
+    parser.add_argument(
+        "--deterministic", action="store_true", help="the same weights to the bit each time"
+    )
+    parser.add_argument(
+        "--time-budget", type=duration, metavar="TIME", help="end in good order after 2h, say"
+    )
     parser.add_argument("--gpu", help='ids of the GPUs to use, "0" or "0,1"; "cpu" for none')
 
 
@@ -167,6 +186,13 @@ def _add_pictures(parser):
 def _add_output(parser):
     parser.add_argument("--snapshot-path", default="./snapshots", help="folder of the runs")
     parser.add_argument("--run-name", help="folder of this run; backbone, dataset and time")
+    parser.add_argument(
+        "--save-every",
+        type=interval,
+        default="30m",
+        metavar="STEPS|TIME",
+        help="write a checkpoint within epochs, too: each 500 steps, or 10m",
+    )
     parser.add_argument("--no-snapshots", dest="snapshots", action="store_false", default=True,
                         help="write no run folder")  # fmt: skip
     parser.add_argument("--no-evaluation", dest="evaluation", action="store_false", default=True,
@@ -288,13 +314,22 @@ def _with_stages(words):
 
 
 def parse_args(args=None):
-    """Return the checked options of the command line `args` (sys.argv[1:] by default)."""
+    """Return the checked options of the command line `args` (sys.argv[1:] by default).
+
+    With --resume they are as given, for `resumed` to look at.
+    """
     parser = make_parser()
     words = [str(word) for word in (sys.argv[1:] if args is None else args)]
+    if train_again.is_resumed(words):
+        train_again.without_dataset(parser)
+        parsed = parser.parse_args(_with_stages(words))
+        parsed.words, parsed.notices = words, []
+        return parsed
     try:
         repeated = train_repeat.expanded(words)
         words = _with_stages(repeated.words)
         parsed = parser.parse_args(words)
+        parsed.words = repeated.words
         parsed.given = train_recipes.given_options(parser, words)
         train_recipes.apply_recipe(parsed)
         args = check_args(parsed)
@@ -302,3 +337,16 @@ def parse_args(args=None):
         return args
     except ValueError as error:
         parser.error(str(error))
+
+
+def resumed(args):
+    """Return the options of the run that `args`, of a command line with --resume, names.
+
+    Raises:
+        ValueError: the folder is none of a run, or an option differs from the run's.
+    """
+    parser = make_parser()
+    train_again.without_dataset(parser)
+    return train_again.resumed_args(
+        parser, args, lambda words: parser.parse_args(_with_stages(words))
+    )

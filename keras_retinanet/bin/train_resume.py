@@ -26,7 +26,10 @@ def settle_training(args, facts):
             f"--dtype {args.dtype}: the network of {args.snapshot} computes in {before['dtype']}. "
             "Leave --dtype out, or start a new network by --weights"
         )
-    args.same_optimizer = args.optimizer in (None, before.get("optimizer", args.optimizer))
+    args.same_optimizer = all(
+        getattr(args, name) in (None, before.get(name, getattr(args, name)))
+        for name in ("optimizer", "ema")
+    )
     for name, default in {**NEW_RUN, "lr": None}.items():
         if getattr(args, name) is None:
             setattr(args, name, before.get(name, default))
@@ -79,12 +82,20 @@ def check_network_options(args, profile):
 def load_optimizer(optimizer, args, facts, report):
     """Restore the optimizer's state that lies beside the snapshot, where it belongs to it."""
     from keras_retinanet.callbacks.snapshots import state_path
-    from keras_retinanet.models.optimizer import load_state, steps_in_state
+    from keras_retinanet.models.optimizer import (
+        has_averages,
+        load_state,
+        steps_in_state,
+        swap_averages,
+    )
     from keras_retinanet.models.snapshot import SnapshotError
 
     state = state_path(args.snapshot)
     if not args.same_optimizer:
-        report(f"--optimizer {args.optimizer}: another than the snapshot's, so it starts afresh")
+        report(
+            f"--optimizer {args.optimizer}, --ema {args.ema}: another than the snapshot's, so the "
+            "optimizer starts afresh"
+        )
     elif not state.is_file():
         report(f"{state}: not there, so the optimizer starts afresh")
     elif facts.get("iterations") not in (None, steps_in_state(state)):
@@ -92,6 +103,8 @@ def load_optimizer(optimizer, args, facts, report):
     else:
         try:
             load_state(optimizer, state)
+            if has_averages(optimizer):
+                swap_averages(optimizer)  # a snapshot has the averages for its weights
         except SnapshotError:
             if args.same_trainable:
                 raise

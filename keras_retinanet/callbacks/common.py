@@ -72,11 +72,11 @@ class RedirectModel(keras.callbacks.Callback):
 
 
 class ScalarWriter:
-    """Write numbers for TensorBoard beside those of a Keras TensorBoard callback.
+    """Write numbers and pictures for TensorBoard beside those of a Keras TensorBoard callback.
 
     Args:
         tensorboard: a `keras.callbacks.TensorBoard`. Anything else is ignored, and so is one that
-            cannot write scalars, because the tensorflow or the tensorboard package is missing.
+            cannot write, because the tensorflow or the tensorboard package is missing.
     """
 
     def __init__(self, tensorboard):
@@ -87,12 +87,19 @@ class ScalarWriter:
 
     def write(self, scalars, step):
         """Write {name: number} for epoch `step`."""
+        self._write("scalar", scalars, step)
+
+    def write_pictures(self, pictures, step):
+        """Write {name: uint8 [1, H, W, 3], red first} for epoch `step`."""
+        self._write("image", pictures, step)
+
+    def _write(self, kind, items, step):
         if self._tensorboard is None:
             return
         summary = self._tensorboard.summary  # the tensorflow.summary module
         if self._writer is None:
             self._writer = summary.create_file_writer(str(self._tensorboard.log_dir))
         with self._writer.as_default():
-            for name, value in scalars.items():
-                summary.scalar(name, value, step=step)
+            for name, value in items.items():
+                getattr(summary, kind)(name, value, step=step)
         self._writer.flush()

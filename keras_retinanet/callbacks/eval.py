@@ -37,6 +37,7 @@ class Evaluate(keras.callbacks.Callback):
     Attributes:
         mean_ap: the last 'mAP', None before the first.
         average_precisions: the last {label: (AP, objects)}, None before the first.
+        detections: the last `Detections` of each picture, None before the first.
 
     Raises:
         ValueError: at the start of training, where the model is no detector.
@@ -69,6 +70,7 @@ class Evaluate(keras.callbacks.Callback):
         self.report = report
         self.mean_ap = None
         self.average_precisions = None
+        self.detections = None
         self._writer = ScalarWriter(tensorboard)
 
     def on_train_begin(self, logs=None):
@@ -88,6 +90,7 @@ class Evaluate(keras.callbacks.Callback):
         detections, _ = detect_dataset(
             self.generator, self.model, self.score_threshold, self.max_detections, self.save_path
         )
+        self.detections = detections
         truths = truths_with_ignored(self.generator)
         labels = labels_of(self.generator, truths)
         self.average_precisions = average_precisions(truths, detections, labels, self.iou_threshold)

@@ -146,6 +146,19 @@ def _made_folder(save_path):
 def _save_picture(path, raw_image, generator, index, found):
     from PIL import Image
 
+    image = with_boxes(raw_image, generator, index, found)
+    Image.fromarray(np.ascontiguousarray(image[..., ::-1])).save(path)
+
+
+def with_boxes(raw_image, generator, index, found):
+    """Return a copy of a picture, uint8 BGR, with its true boxes and those found.
+
+    Args:
+        raw_image: as `generator.load_image(index)` gives it.
+        generator: of the picture.
+        index: of the picture in it.
+        found: `Detections`; those that score above 0.3 are drawn.
+    """
     from keras_retinanet.utils.image_channels import as_shown
     from keras_retinanet.utils.visualization import draw_annotations, draw_detections
 
@@ -161,4 +174,4 @@ def _save_picture(path, raw_image, generator, index, found):
         label_to_name=names,
         score_threshold=SHOWN_SCORE,
     )
-    Image.fromarray(np.ascontiguousarray(image[..., ::-1])).save(path)
+    return image

@@ -6,6 +6,7 @@ from zipfile import BadZipFile
 import keras
 import numpy as np
 
+from keras_retinanet.models.guard import guarded
 from keras_retinanet.models.snapshot import SnapshotError, written_aside
 
 OPTIMIZERS = {
@@ -46,28 +47,49 @@ def make_optimizer(
     slow_paths=(),
     slow_factor=1.0,
     loss_scaling=False,
+    average=None,
     settings=None,
 ):
-    """Return a Keras optimizer.
+    """Return a Keras optimizer that leaves out steps whose gradients are not finite.
 
     Args:
         name: a key of `OPTIMIZERS`.
         rate: number or schedule.
         clipnorm: largest norm of each variable's gradient, as in 1.0; 0 for none.
         slow_paths, slow_factor: see `with_lower_rate`.
-        loss_scaling: for float16, whose small gradients would vanish.
+        loss_scaling: for float16, whose small gradients would vanish; it then finds the steps to
+            leave out.
+        average: decay of an exponential moving average of the weights, such as 0.999; None for
+            none. See `swap_averages`.
         settings: further arguments of the Keras optimizer, None as left out: "weight_decay" (not
             of biases, gains and shifts), "momentum", "gradient_accumulation_steps".
     """
-    base = OPTIMIZERS[name]
+    base = OPTIMIZERS[name] if loss_scaling else guarded(OPTIMIZERS[name])
     if slow_paths and slow_factor != 1.0:
         base = with_lower_rate(base, slow_paths, slow_factor)
     options = {key: value for key, value in (settings or {}).items() if value is not None}
     options = ({"momentum": 0.9} if name == "sgd" else {}) | options
+    if average is not None:
+        options |= {"use_ema": True, "ema_momentum": average}
     optimizer = base(learning_rate=rate, clipnorm=clipnorm or None, **options)
     if "weight_decay" in options:
         optimizer.exclude_from_weight_decay(var_names=UNDECAYED)
     return keras.optimizers.LossScaleOptimizer(optimizer) if loss_scaling else optimizer
+
+
+def has_averages(optimizer):
+    """Return whether `optimizer` keeps an average of the weights."""
+    return bool(getattr(optimizer, "inner_optimizer", optimizer).use_ema)
+
+
+def swap_averages(optimizer):
+    """Exchange the weights and their averages, to the last bit; twice is as before."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    weights, averages = optimizer._trainable_variables, optimizer._model_variables_moving_average
+    for weight, average in zip(weights, averages, strict=True):
+        value = np.array(keras.ops.convert_to_numpy(weight))  # a copy: torch would give a view
+        weight.assign(keras.ops.convert_to_numpy(average))
+        average.assign(value)
 
 
 def _state_of(optimizer):

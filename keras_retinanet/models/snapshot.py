@@ -11,6 +11,8 @@ import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from keras_retinanet import __version__
 from keras_retinanet.utils.profile import Profile
 
@@ -70,7 +72,7 @@ def facts_of(model, profile=None):
     }
 
 
-def save_snapshot(model, path, profile=None, extra=None):
+def save_snapshot(model, path, profile=None, extra=None, arrays=()):
     """Write `model` to `path` (.keras) with its profile, atomically.
 
     Args:
@@ -78,6 +80,7 @@ def save_snapshot(model, path, profile=None, extra=None):
         path: of the file; the folder must exist.
         profile: of the model; the one attached to it.
         extra: further JSON values, such as the epoch.
+        arrays: further members, (name, array) each.
 
     Raises:
         OSError: the file could not be written; what was there before is untouched.
@@ -87,6 +90,10 @@ def save_snapshot(model, path, profile=None, extra=None):
         model.save(aside)
         with zipfile.ZipFile(aside, "a", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(MEMBER, json.dumps(facts, indent=1))
+        with zipfile.ZipFile(aside, "a", zipfile.ZIP_STORED) as archive:
+            for name, array in arrays:
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
+                    np.lib.format.write_array(stream, np.asanyarray(array), allow_pickle=False)
 
 
 def read_facts(path):

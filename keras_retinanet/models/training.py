@@ -1,12 +1,14 @@
 """The training model: raw pictures and true boxes in, losses out.
 
 Wraps a network: normalises uint8 pictures on the device, assigns targets there, and applies the
-losses to the logits. Only `compute_loss` is ours; `fit` is Keras' own on every backend.
+losses to the logits. Only `compute_loss` is ours; `fit` is Keras' own on every backend. A step
+whose loss is not finite counts in the metric "skipped" alone (`models/guard`).
 """
 
 import keras
 from keras import ops
 
+from keras_retinanet.models import guard
 from keras_retinanet.models.folding import with_folded_batch_norm
 from keras_retinanet.models.objective import Objective
 from keras_retinanet.models.retinanet import anchor_tensors, class_logits
@@ -67,16 +69,28 @@ class TrainingModel(keras.Model):
         )
         self.objective = objective or Objective()
         self.objective.check_classes(logits.shape[-1])
-        self.classification_tracker = keras.metrics.Mean(name="classification_loss")
-        self.regression_tracker = keras.metrics.Mean(name="regression_loss")
+        self.classification_tracker = guard.FiniteMean(name="classification_loss")
+        self.regression_tracker = guard.FiniteMean(name="regression_loss")
+        self.total_tracker = guard.FiniteMean(name="finite_loss")
+        self.skipped_tracker = keras.metrics.Sum(name="skipped")
 
     def call(self, inputs, training=None):
-        """Return {"deltas" [B, N, 4], "logits" [B, N, K], "anchors" [[B, n, 4] of each level]}."""
+        """Return {"deltas" [B, N, 4], "logits" [B, N, K], "anchors" [[B, n, 4] of each level]}.
+
+        In training also "statistics", those of batch norm before this step.
+        """
+        before = {"statistics": guard.copies(self._statistics())} if training else {}
         images = normalise(inputs["images"], inputs["sizes"], self.profile.preprocessing)
-        return self.core(images, training=training)
+        return self.core(images, training=training) | before
+
+    def _statistics(self):
+        return guard.moving_statistics(self.network)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Return the sum of class and box loss; both are tracked as metrics."""
+        """Return the sum of class and box loss; both are tracked as metrics.
+
+        Where it is not finite, it is nan, and the statistics of batch norm go back.
+        """
         levels = [level[0] for level in y_pred["anchors"]]  # [n, 4], alike for the whole batch
         counts = tuple(ops.shape(level)[0] for level in levels)
         layout = Layout(counts, self.profile.anchors.num_anchors())
@@ -88,4 +102,14 @@ class TrainingModel(keras.Model):
         self.classification_tracker.update_state(classification)
         self.regression_tracker.update_state(regression)
         total = classification + regression
-        return total + sum(self.losses) if self.losses else total
+        total = total + sum(self.losses) if self.losses else total
+        if "statistics" in y_pred:
+            total = guard.keep_finite(total, self._statistics(), y_pred["statistics"])
+        self.total_tracker.update_state(total)
+        self.skipped_tracker.update_state(1.0 - ops.cast(ops.isfinite(total), "float32"))
+        return total
+
+    def get_metrics_result(self):
+        """Return the metrics; the loss is the mean of the finite ones."""
+        results = super().get_metrics_result()
+        return results | {"loss": results.pop("finite_loss")}

@@ -83,7 +83,7 @@ def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(drawn, tmp_path, caps
         train.main(words(drawn, tmp_path, "cut", *SHORT, "--no-weights", "--epochs", 3))
     snapshot = tmp_path / "cut" / "last.keras"
     assert read_facts(snapshot)["epoch"] == 1
-    assert f"go on with --snapshot {snapshot}" in capsys.readouterr().out
+    assert f"kept: epoch 1; go on with --resume {tmp_path / 'cut'}" in capsys.readouterr().out
 
 
 def test_history_has_a_row_an_epoch(trained):
@@ -198,6 +198,9 @@ def test_a_full_disk_keeps_snapshot_and_state_of_one_epoch(drawn, tmp_path, outc
     assert optimizer.steps_in_state(folder / "last.optimizer.npz") == 2
     assert sorted(path.name for path in folder.iterdir()) == [
         "best.keras",
+        "checkpoints",
+        "config.json",
+        "curves.png",
         "history.csv",
         "last.keras",
         "last.optimizer.npz",

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_retinanet.bin import train, train_memory, train_plan
+from keras_retinanet.bin import train, train_callbacks, train_memory, train_plan
 from keras_retinanet.bin.train_plan import Measured
 from keras_retinanet.models.snapshot import read_facts
 from tests.backends import out_of_memory
@@ -42,11 +42,13 @@ class Fails(keras.callbacks.Callback):
 @pytest.fixture
 def failing(monkeypatch):
     """Return f(steps): let a run fail at these steps, counted over all of them."""
-    made = train.create_callbacks
+    made = train_callbacks.create_callbacks
 
     def fail_at(*steps):
         fails = Fails(steps)
-        monkeypatch.setattr(train, "create_callbacks", lambda *args: [fails, *made(*args)])
+        monkeypatch.setattr(
+            train_callbacks, "create_callbacks", lambda *args: [fails, *made(*args)]
+        )
 
     return fail_at
 

@@ -27,10 +27,19 @@ PROFILE = Profile(
 )
 
 
-def tiny_network(width=WIDTH, seed=0, profile=PROFILE):
-    """Return a network of five convolutions of stride 2, with its profile; equal for a seed."""
+def unchanged(pictures):
+    """Return the pictures."""
+    return pictures
+
+
+def tiny_network(width=WIDTH, seed=0, profile=PROFILE, first=unchanged):
+    """Return a network of five convolutions of stride 2, with its profile; equal for a seed.
+
+    `first` is the layer before them.
+    """
     keras.utils.set_random_seed(seed)
-    inputs = x = keras.Input((None, None, 3))
+    inputs = keras.Input((None, None, 3))
+    x = first(inputs)
     taps = []
     for index in range(5):
         x = keras.layers.Conv2D(
