@@ -169,7 +169,7 @@ def with_damaged_facts(path, source):
 # Each case: f(path, a good snapshot) writes the file; then what the message says.
 BAD = {
     "missing": (lambda path, source: None, "no such model file"),
-    "a folder": (lambda path, source: path.mkdir(), "no such model file"),
+    "a folder": (lambda path, source: path.mkdir(), "a folder, and not a preset of KerasHub"),
     "empty": (lambda path, source: path.touch(), "not a model. Name a .keras or .h5 file"),
     "text": (lambda path, source: path.write_text("hello\nworld"), "not a model"),
     "cut short": (
