@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from keras import ops
 
 from keras_retinanet import models
 from keras_retinanet.models.backbone_families import find_family
@@ -22,6 +23,7 @@ from keras_retinanet.weights.tensor_files import read_tensors
 from keras_retinanet.weights.torch_resnets import DEPTHS, GROUPED
 
 torch = pytest.importorskip("torch")
+from tests.backends import array  # noqa: E402
 from tests.weights import project_files, torch_references  # noqa: E402
 from tests.weights.project_files import CONFIG_2, CONFIG_3  # noqa: E402
 
@@ -116,11 +118,12 @@ def test_boxes_are_decoded_as_loops_do_however_large_the_growth(family):
     truth = torch_references.FAMILIES[family]
     expected = torch_references.decode(deltas, anchors, truth)
     coder = FAMILIES[family].coder
-    found = np.asarray(coder.decode(deltas, anchors.astype(np.float32)))
+    tensors = [ops.convert_to_tensor(np.float32(values)) for values in (deltas, anchors)]
+    found = array(coder.decode(*tensors))
     scale = np.abs(expected).max(axis=1, keepdims=True)
     assert (np.abs(found - expected) / scale).max() < 1e-5
     other = replace(coder, clamp=4.0 if truth.clamp == np.inf else None)
-    flipped = np.asarray(other.decode(deltas, anchors.astype(np.float32)))
+    flipped = array(other.decode(*tensors))
     assert (np.abs(flipped - expected) / scale).max() > 0.1
 
 
