@@ -235,7 +235,8 @@ def test_every_backbone_trains_a_step_at_an_odd_size_and_is_saved(name, tmp_path
         not np.array_equal(old, array(new))
         for old, new in zip(before, network.trainable_variables, strict=True)
     ]
-    assert np.mean(changed) > 0.8  # ConvNeXt's scales of 1e-6 pass on less than a float32 holds
+    # ConvNeXt's scales of 1e-6 pass on less than a float32 holds
+    assert np.mean(changed) > (0.8 if name.startswith("convnext") else 0.9)
     save_snapshot(network, tmp_path / "model.keras")
     again = models.load_model(tmp_path / "model.keras")
     assert profile_of(again) == profile_of(network)
