@@ -13,6 +13,7 @@ import keras
 from keras import ops
 
 from keras_retinanet.layers.suppression import suppress
+from keras_retinanet.utils.gpu import on_gpu
 
 # JAX needs a fixed number of candidates; 10,000 pairs above the threshold are no real picture.
 FIXED_CANDIDATES = 10_000
@@ -85,7 +86,9 @@ def _fixed_pairs(scores, rule, limit):
     flat = ops.reshape(scores.rows(anchors, rule), (-1,))
     values, index = ops.top_k(flat, min(flat.shape[0], limit))
     anchor = ops.take(anchors, index // scores.classes)
-    return anchor, index % scores.classes, values, values > rule.threshold, True
+    valid = values > rule.threshold
+    # sorted: where the last is no candidate, there are no more
+    return anchor, index % scores.classes, values, valid, ops.logical_not(valid[-1])
 
 
 def _found_pairs(scores, rule, limit):
@@ -143,21 +146,24 @@ def best_detections(scores, decode, rule):
         [boxes [D, 4], scores [D], labels int32 [D], anchors int32 [D]], best first, padded -1.
     """
 
-    def among(limit, select=_found_pairs):
-        anchor, label, score, valid, all_of_them = select(scores, rule, limit)
-        anchor, label = ops.cast(anchor, "int32"), ops.cast(label, "int32")
-        boxes, score = decode(anchor, score)
-        kept = _keep_best(boxes, score, label, valid, scores.classes, rule)
-        settled = ops.logical_or(all_of_them, kept[-1] >= 0)
-        return [gather_padded(values, kept) for values in (boxes, score, label, anchor)], settled
-
     limit = rule.candidates
     if keras.backend.backend() == "jax":
-        return among(limit or FIXED_CANDIDATES, _fixed_pairs)[0]
+        return _among(scores, decode, rule, limit or FIXED_CANDIDATES)[:4]
     if limit is not None and limit <= FIRST_CANDIDATES:
-        return among(limit)[0]
-    found, settled = among(FIRST_CANDIDATES)
-    return ops.cond(settled, lambda: found, lambda: among(limit)[0])
+        return _among(scores, decode, rule, limit)[:4]
+    *found, settled = _among(scores, decode, rule, FIRST_CANDIDATES)
+    return ops.cond(settled, lambda: found, lambda: _among(scores, decode, rule, limit)[:4])
+
+
+def _among(scores, decode, rule, limit):
+    """As `best_detections` among the best `limit` pairs, and whether all others change nothing."""
+    select = _fixed_pairs if keras.backend.backend() == "jax" else _found_pairs
+    anchor, label, score, valid, all_of_them = select(scores, rule, limit)
+    anchor, label = ops.cast(anchor, "int32"), ops.cast(label, "int32")
+    boxes, score = decode(anchor, score)
+    kept = _keep_best(boxes, score, label, valid, scores.classes, rule)
+    settled = ops.logical_or(all_of_them, kept[-1] >= 0)
+    return [*(gather_padded(values, kept) for values in (boxes, score, label, anchor)), settled]
 
 
 def _part(scores, start, count):
@@ -205,15 +211,36 @@ def detect_in_batch(scores, decode, others, rule, counts=None):
     classes = scores.shape[-1]
     flat = ops.reshape(scores, (-1, classes))
 
-    def per_image(image):
+    def per_image(image, find=find):
         start, best, *own = image
-        found = find(
+        boxes, score, label, anchor, *settled = find(
             Scores(best, lambda anchors: ops.take(flat, anchors + start, axis=0), classes),
             lambda anchor, score: decode(anchor + start, score),
             rule,
         )
-        return found[:3] + [gather_padded(values, found[3]) for values in own]
+        return [boxes, score, label, *(gather_padded(values, anchor) for values in own), *settled]
 
     images, anchors = ops.shape(scores)[:2]
     starts = ops.arange(images, dtype="int32") * anchors
-    return ops.map(per_image, [starts, ops.max(scores, axis=-1), *others])
+    inputs = [starts, ops.max(scores, axis=-1), *others]
+    if keras.backend.backend() == "jax" and on_gpu():
+        return _side_by_side(per_image, inputs, rule, counts is not None)
+    return ops.map(per_image, inputs)
+
+
+def _side_by_side(per_image, inputs, rule, few):
+    """Return `ops.map(per_image, inputs)`, the images at once where few candidates decide.
+
+    A GPU spends as long on a step of a loop for one image as for a batch.
+
+    Args:
+        per_image: of `detect_in_batch`.
+        inputs: tensors [B, ...].
+        rule: `Rule`.
+        few: the rule itself leaves few candidates.
+    """
+    if few or (rule.candidates or FIXED_CANDIDATES) <= FIRST_CANDIDATES:
+        return ops.vectorized_map(per_image, inputs)
+    first = partial(_among, limit=FIRST_CANDIDATES)
+    *found, settled = ops.vectorized_map(lambda image: per_image(image, first), inputs)
+    return ops.cond(ops.all(settled), lambda: found, lambda: ops.map(per_image, inputs))

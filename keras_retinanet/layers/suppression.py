@@ -9,7 +9,10 @@ import keras
 from keras import ops
 
 from keras_retinanet.utils import boxes as geometry
+from keras_retinanet.utils.gpu import on_gpu
 
+# The most candidates whose pairs are compared at once on a GPU: 100 MB of booleans.
+MATRIX_CANDIDATES = 10_001
 # Below it a float32 coordinate errs by at most 0.002 px, far less than a network's boxes do.
 LARGEST_OFFSET = 2.0**15
 
@@ -50,6 +53,34 @@ def greedy(boxes, labels, valid, limit, threshold):
     empty = ops.full((limit,), -1, dtype="int32")
     start = (valid, empty, ops.convert_to_tensor(0, dtype="int32"))
     return ops.while_loop(unfinished, take_best, start)[1]
+
+
+def by_matrix(boxes, labels, valid, limit, threshold):
+    """As `greedy`, by all pairs at once, for a GPU: a few large steps in place of `limit` small.
+
+    A candidate stays unless a better one that stays overlaps it. Starting from all, this settles
+    from the best on, after as many rounds as the longest chain of boxes each of which decides
+    about the next.
+    """
+    count = ops.shape(boxes)[0]
+    places = ops.arange(count, dtype="int32")
+    rivals = ops.logical_and(
+        labels[:, None] == labels[None], geometry.iou(boxes, boxes) > threshold
+    )
+    beats = ops.logical_and(rivals, places[:, None] < places[None])  # [M, M], the first the second
+
+    def unsettled(kept, changed):
+        return changed
+
+    def again(kept, changed):
+        beaten = ops.any(ops.logical_and(beats, kept[:, None]), axis=0)
+        now = ops.logical_and(valid, ops.logical_not(beaten))
+        return now, ops.any(now != kept)
+
+    kept = ops.while_loop(unsettled, again, (valid, ops.any(valid)))[0]
+    # the kept in order, then padding
+    first = ops.sort(ops.concatenate([ops.where(kept, places, count), ops.full((limit,), count)]))
+    return ops.cast(ops.where(first < count, first, -1)[:limit], "int32")
 
 
 def spread_over_grid(boxes, labels, num_classes):
@@ -101,4 +132,5 @@ def suppress(boxes, scores, labels, valid, limit, threshold, num_classes):
     boxes = with_corners_in_order(boxes)
     if keras.backend.backend() == "tensorflow":
         return _tensorflow(boxes, scores, labels, valid, limit, threshold, num_classes)
-    return greedy(boxes, labels, valid, limit, threshold)
+    rule = by_matrix if boxes.shape[0] <= MATRIX_CANDIDATES and on_gpu() else greedy
+    return rule(boxes, labels, valid, limit, threshold)

@@ -1,4 +1,4 @@
-"""Choosing the GPUs that a process sees."""
+"""Choosing the GPUs that a process sees, and whether it computes on one."""
 
 import os
 
@@ -29,3 +29,12 @@ def _limit_tensorflow(chosen):
     tf.config.set_visible_devices(visible, "GPU")
     for gpu in visible:
         tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def on_gpu():
+    """Return whether the backend computes on a GPU."""
+    import keras
+
+    if keras.backend.backend() == "torch":
+        return keras.ops.zeros(()).device.type != "cpu"
+    return not keras.distribution.list_devices()[0].startswith("cpu")

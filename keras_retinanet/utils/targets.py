@@ -13,6 +13,7 @@ is background of whose area a region to ignore covers a half or more; an object 
 
 from dataclasses import dataclass
 
+import keras
 from keras import ops
 
 from keras_retinanet.utils import boxes as geometry
@@ -22,6 +23,7 @@ from keras_retinanet.utils.anchors import (
     REGION,
     REGION_SHARE,
 )
+from keras_retinanet.utils.gpu import on_gpu
 
 OBJECT, BACKGROUND, IGNORED = 1, 0, -1
 
@@ -110,7 +112,8 @@ def assign_per_image(anchors, boxes, labels, size, rule=by_overlap, layout=None)
 def assign(anchors, boxes, labels, sizes, rule=by_overlap, layout=None):
     """Assign a batch: boxes [B, M, 4], labels [B, M], sizes [B, 2] -> [B, N], [B, N], [B, N, 4].
 
-    Image by image: each has boxes of its own, and the anchors are shared.
+    Image by image: each has boxes of its own, and the anchors are shared. A GPU, on which each
+    step of a loop costs a launch, takes them side by side where the backend can.
 
     Args:
         anchors: [N, 4].
@@ -118,7 +121,9 @@ def assign(anchors, boxes, labels, sizes, rule=by_overlap, layout=None):
         rule: how one image is assigned.
         layout: `Layout` of the anchors, for rules that need it.
     """
-    return ops.map(
+    side_by_side = keras.backend.backend() == "jax" and on_gpu()
+    each = ops.vectorized_map if side_by_side else ops.map
+    return each(
         lambda image: assign_per_image(anchors, *image, rule, layout),
         (
             ops.cast(boxes, "float32"),
