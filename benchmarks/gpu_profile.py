@@ -45,7 +45,9 @@ def kernels(folder):
 def names_of_operations(text):
     """Return {HLO instruction: name of the operation that it came from} of an HLO module."""
     pattern = re.compile(r'^\s*(?:ROOT )?%?([\w.\-]+) = .*op_name="([^"]*)"', re.MULTILINE)
-    return dict(pattern.findall(text))
+    found = dict(pattern.findall(text))
+    # a kernel is called as its fusion is, in letters that a kernel's name may have
+    return {re.sub(r"[.-]", "_", name): value for name, value in found.items()} | found
 
 
 def part_of(name):
@@ -68,9 +70,13 @@ def profiled(title, executable, run, folder):
     (Path(folder) / f"{title}.hlo.gz").write_bytes(gzip.compress(text.encode()))
     names = names_of_operations(text)
     with tempfile.TemporaryDirectory() as trace:
-        with jax.profiler.trace(trace):
-            run()
-        found = kernels(trace)
+        try:
+            with jax.profiler.trace(trace):
+                run()
+            found = kernels(trace)
+        except Exception as error:  # a driver may not let itself be looked at
+            gpu_work.tell(profile=title, note=str(error)[:160])
+            return
     parts = collections.Counter()
     lines = []
     for kernel, (seconds, count, event) in sorted(found.items(), key=lambda item: -item[1][0]):
