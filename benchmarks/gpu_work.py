@@ -117,10 +117,10 @@ def jax_state(model):
 
 
 def on_device(values):
-    """Return copies of JAX arrays on the first device."""
+    """Return copies of JAX arrays on the default device."""
     import jax
 
-    return jax.tree.map(lambda value: jax.device_put(np.array(value), jax.devices()[0]), values)
+    return jax.tree.map(lambda value: jax.device_put(np.array(value)), values)
 
 
 def on_host():
