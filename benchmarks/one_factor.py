@@ -1,4 +1,4 @@
-"""Accuracy, not speed: one change of the losses or of the assignment at a time, on real pictures.
+"""Accuracy, not speed: one change of a training at a time, on real pictures.
 
 Every factor starts from the same pretrained backbone and, for a seed, from the same first weights
 and the same pictures in the same order; all train for as many steps, and are measured once, after
@@ -8,16 +8,19 @@ beside the table, so that the same command goes on where it was stopped.
 
     python benchmarks/one_factor.py --steps 300 --seeds 1 2 3 --output one_factor.md
     python benchmarks/one_factor.py --factors default giou atss --datasets blood-cells
+    python benchmarks/one_factor.py --jobs 12      # runs side by side, for one GPU and many cores
 """
 
 import argparse
 import csv
 import itertools
 import json
+import multiprocessing
 import os
 import statistics
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import report
@@ -33,6 +36,13 @@ FACTORS = {
     "quality-focal": ("--classification-loss", "quality-focal"),
     "balanced-weights": ("--class-weights", "balanced"),
     "label-smoothing": ("--label-smoothing", "0.1"),
+    "ema": ("--ema", "0.99"),
+    "adamw": ("--optimizer", "adamw", "--weight-decay", "0.05"),
+    "large-scale-jitter": ("--augmentation", "large-scale-jitter"),
+    "bfloat16": ("--dtype", "mixed_bfloat16"),
+    "float16": ("--dtype", "mixed_float16"),
+    "giou-atss": ("--box-loss", "giou", "--assignment", "atss"),
+    "giou-ema": ("--box-loss", "giou", "--ema", "0.99"),
 }
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 BACKBONE = Path("backbones") / "mobilenet_v2_1.0_224_imagenet_no_top.weights.h5"
@@ -170,6 +180,7 @@ def parse_args(words=None):
     parser.add_argument("--factors", nargs="+", default=list(FACTORS), choices=FACTORS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--steps", type=int, default=300, help="of 8 pictures")
+    parser.add_argument("--jobs", type=int, default=1, help="runs side by side")
     parser.add_argument("--datasets", nargs="+", default=list(DATASETS), choices=DATASETS)
     data = os.environ.get("RETINANET_TEST_DATA", DATA)
     parser.add_argument("--data", type=Path, default=data, help="folder of the real pictures")
@@ -181,6 +192,29 @@ def parse_args(words=None):
     return args
 
 
+def runs_of(keys, args, folder):
+    """Yield (key, what its run found) of each (dataset, factor, seed), `--jobs` at a time."""
+    datasets = {name: DATASETS[name](args.data, folder) for name in args.datasets}
+    if args.jobs == 1:
+        for dataset, factor, seed in keys:
+            run = train_once(datasets[dataset], factor, seed, args, folder)
+            yield (dataset, factor, seed), run
+        return
+    # spawn: a forked process would share the parent's threads' locks and its GPU
+    pool = ProcessPoolExecutor(args.jobs, multiprocessing.get_context("spawn"))
+    with pool:
+        begun = {
+            pool.submit(train_once, datasets[dataset], factor, seed, args, folder): (
+                dataset,
+                factor,
+                seed,
+            )
+            for dataset, factor, seed in keys
+        }
+        for future in as_completed(begun):
+            yield begun[future], future.result()
+
+
 def main(words=None):
     """Run every combination that has not run yet, and write the table after each."""
     args = parse_args(words)
@@ -189,11 +223,8 @@ def main(words=None):
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "anchors.ini").write_text(ANCHORS, encoding="utf-8")
-        for dataset, factor, seed in wanted(args):
-            if (dataset, factor, seed) in results:
-                continue
-            part = DATASETS[dataset](args.data, folder)
-            run = train_once(part, factor, seed, args, folder)
+        missing = [key for key in wanted(args) if key not in results]
+        for (dataset, factor, seed), run in runs_of(missing, args, folder):
             results[dataset, factor, seed] = run
             print(f"{dataset}, {factor}, seed {seed}: {run}", flush=True)
             kept.write_text(json.dumps(list(results.items())), encoding="utf-8")

@@ -42,6 +42,8 @@ def arm(moment):
 
 if __name__ == "__main__":
     from keras_retinanet.bin import console, train
+    from tests import sketch
 
     arm(sys.argv[1])
-    sys.exit(console.run(lambda: train.main(sys.argv[2:]), train.PROG))
+    with sketch.known():
+        sys.exit(console.run(lambda: train.main(sys.argv[2:]), train.PROG))

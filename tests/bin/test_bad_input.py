@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from keras_retinanet.bin import convert_model, debug, evaluate, predict, train
+from tests import sketch
 
 SMALL = ["--image-min-side", "96", "--image-max-side", "128"]
-RUN = ["--no-weights", "--backbone", "mobilenet128_0.25", *SMALL, "--epochs", "1"]
+RUN = ["--no-weights", "--backbone", sketch.NAME, *SMALL, "--epochs", "1"]
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from keras_retinanet.models.loading import load_model
 from keras_retinanet.preprocessing.csv_generator import CSVGenerator
 from keras_retinanet.utils.config import parse_grid, read_config_file
 from keras_retinanet.utils.profile import Profile
+from tests import sketch
 
 SIDES = ("--image-min-side", "96", "--image-max-side", "192")
 
@@ -185,7 +186,7 @@ def test_a_trained_head_is_kept_where_the_number_of_anchors_is(trained, tmp_path
         "[network]\npyramid_features = 16\nhead_features = 16\nhead_layers = 1\n"
     )
     weights = ("--weights", str(trained.snapshot), "--config", str(config))
-    words = ["csv", "a.csv", "c.csv", "--backbone", "mobilenet128_0.25", *weights]
+    words = ["csv", "a.csv", "c.csv", "--backbone", sketch.NAME, *weights]
     args = train_options.parse_args(words)
     args.image_min_side, args.image_max_side = 96, 128
     lines = []

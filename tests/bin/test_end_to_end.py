@@ -17,6 +17,7 @@ from keras_retinanet.evaluation.measures import with_nulls
 from keras_retinanet.models.snapshot import profile_of
 from keras_retinanet.preprocessing.csv_generator import CSVGenerator
 from keras_retinanet.utils.image import preprocess_image, read_image_bgr, resize_image
+from tests import sketch
 
 # two epochs leave scores near the prior of 0.01; from there on there are detections to compare
 LOW = ("--score-threshold", "0.001")
@@ -85,7 +86,7 @@ def test_training_keeps_its_history_and_its_snapshots(trained):
 
 def test_a_snapshot_knows_what_it_was_trained_with(trained):
     profile = profile_of(models.load_model(trained.snapshot))
-    assert profile.backbone == "mobilenet128_0.25"
+    assert profile.backbone == sketch.NAME
     assert profile.classes == ("disc", "square")
     assert (profile.image_min_side, profile.image_max_side) == (96, 128)
     assert profile.anchors.sizes == (16, 32, 64) and profile.levels == (3, 4, 5)

@@ -22,6 +22,7 @@ from keras_retinanet.utils.anchors import AnchorParameters
 from keras_retinanet.utils.families import FAMILIES
 from keras_retinanet.utils.image import preprocess_image
 from keras_retinanet.utils.profile import Profile
+from tests import sketch
 from tests.backends import array
 from tests.models.test_by_name import write_keras2
 
@@ -81,11 +82,17 @@ def test_weights_of_another_backbone_are_refused_in_one_line(drawn, trained, tmp
     line = words(drawn, tmp_path, "--weights", trained.snapshot, "--backbone", "vgg16")
     code, error = outcome(train, line)
     assert code == 2 and error.count("\n") == 1
-    assert f"--backbone vgg16: the weights of {trained.snapshot} are of mobilenet128_0.25" in error
+    assert f"--backbone vgg16: the weights of {trained.snapshot} are of {sketch.NAME}" in error
 
 
-def test_the_rows_of_a_mobilenets_name_do_not_set_backbones_apart(trained):
-    plan, _, _ = planned("--weights", trained.snapshot, "--backbone", "mobilenet224_.25")
+def test_the_rows_of_a_mobilenets_name_do_not_set_backbones_apart(tmp_path):
+    network = models.backbone("mobilenet128_0.25").retinanet(
+        2, pyramid_features=8, head_features=8, head_layers=1
+    )
+    attach_profile(network, replace(profile_of(network), classes=("disc", "square")))
+    save_snapshot(network, tmp_path / "source.keras")
+    source = ("--weights", tmp_path / "source.keras")
+    plan, _, _ = planned(*source, "--backbone", "mobilenet224_.25")
     assert plan.profile.backbone == "mobilenet224_.25"
 
 
@@ -93,7 +100,7 @@ def test_a_weight_file_that_is_no_whole_model_goes_by_layer_name(trained, tmp_pa
     source = load_model(trained.snapshot)
     write_keras2(tmp_path / "part.h5", source, leave_out=("P3",))
     sizes = ("--pyramid-features", 16, "--head-features", 16, "--head-layers", 1)
-    line = ("--weights", tmp_path / "part.h5", "--backbone", "mobilenet128_0.25", *sizes)
+    line = ("--weights", tmp_path / "part.h5", "--backbone", sketch.NAME, *sizes)
     plan, args, lines = planned(*line)
     assert plan.source is None and "its layers go by name, since it is no whole model" in lines[0]
     network = built(plan, args, lines)
@@ -191,7 +198,7 @@ def test_stages_and_batch_norm_are_resumed_and_may_be_changed(drawn, trained, tm
         words(drawn, tmp_path, "--weights", trained.snapshot)
         + ["--freeze-backbone", "3", "--batch-norm", "train"]
     )
-    assert "--freeze-backbone 3: 22 layers keep their weights" in capsys.readouterr().out
+    assert "--freeze-backbone 3: 6 layers keep their weights" in capsys.readouterr().out
     snapshot = tmp_path / "run" / "last.keras"
     before = load_model(snapshot)
     assert moved_statistics(load_model(trained.snapshot), before) == stage_norms(4, 5)
@@ -224,14 +231,8 @@ def moved_statistics(one, other):
 
 
 def stage_norms(*wanted):
-    """Return the batch norms of stages of MobileNet: blocks 4-5, 6-11 and 12-13 are 3, 4 and 5."""
-    blocks = {4: range(6, 12), 5: range(12, 14)}
-    return {
-        f"conv_{kind}_{block}_bn"
-        for stage in wanted
-        for block in blocks[stage]
-        for kind in ("dw", "pw")
-    }
+    """Return the batch norms of stages of `sketch`."""
+    return {f"conv{stage}_bn" for stage in wanted}
 
 
 # --- pictures of other channels
@@ -285,7 +286,7 @@ def test_a_saved_model_takes_the_pictures_as_they_are(tmp_path):
     import tensorflow as tf
 
     plan, args, lines = planned(
-        *("--no-weights", "--backbone", "mobilenet128_0.25", "--channels", 5, *SIDES)
+        *("--no-weights", "--backbone", sketch.NAME, "--channels", 5, *SIDES)
     )
     network = built(plan, args, lines)
     profile = profile_of(network)
@@ -307,11 +308,11 @@ def test_a_saved_model_takes_the_pictures_as_they_are(tmp_path):
 def test_the_backbones_own_weights_are_inflated(tmp_path, channels):
     """Keras' MobileNets saw red first; pictures of four channels begin with blue."""
     keras.utils.set_random_seed(3)
-    backbone = models.backbone("mobilenet128_0.25")
+    backbone = models.backbone(sketch.NAME)
     source, _ = backbone.build(keras.Input((None, None, 3)))
     source.save_weights(tmp_path / "b.weights.h5")
     plan, args, lines = planned(
-        *("--backbone", "mobilenet128_0.25", "--backbone-weights", tmp_path / "b.weights.h5"),
+        *("--backbone", sketch.NAME, "--backbone-weights", tmp_path / "b.weights.h5"),
         *("--channels", channels, *SIDES),
     )
     network = built(plan, args, lines)

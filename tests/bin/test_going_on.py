@@ -12,6 +12,7 @@ from keras_retinanet.bin import train
 from keras_retinanet.callbacks.snapshots import KeepBest, KeepLast
 from keras_retinanet.models import load_model, optimizer
 from keras_retinanet.models.snapshot import read_facts
+from tests import sketch
 
 SHORT = (
     *("--pyramid-features", "16", "--head-features", "16", "--head-layers", "1"),
@@ -23,7 +24,7 @@ def words(drawn, runs, name, *more):
     """Return a command line of retinanet-train on the drawn pictures."""
     return [
         *("csv", str(drawn / "train.csv"), str(drawn / "classes.csv")),
-        *("--config", str(drawn / "anchors.ini"), "--backbone", "mobilenet128_0.25"),
+        *("--config", str(drawn / "anchors.ini"), "--backbone", sketch.NAME),
         *("--snapshot-path", str(runs), "--run-name", name, *map(str, more)),
     ]
 

@@ -10,10 +10,11 @@ import pytest
 from keras_retinanet.bin import train, train_callbacks, train_memory, train_plan
 from keras_retinanet.bin.train_plan import Measured
 from keras_retinanet.models.snapshot import read_facts
+from tests import sketch
 from tests.backends import out_of_memory
 
 TINY = (
-    *("--no-weights", "--backbone", "mobilenet128_0.25", "--pyramid-features", "16"),
+    *("--no-weights", "--backbone", sketch.NAME, "--pyramid-features", "16"),
     *("--head-features", "16", "--head-layers", "1", "--image-min-side", "96"),
     *("--image-max-side", "128", "--seed", "1", "--no-doctor", "--no-evaluation"),
 )

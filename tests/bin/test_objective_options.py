@@ -16,6 +16,7 @@ from keras_retinanet.preprocessing.class_weights import (
 from keras_retinanet.preprocessing.csv_generator import CSVGenerator
 from keras_retinanet.preprocessing.samples import AnnotationError
 from keras_retinanet.utils.assignments import ASSIGNMENTS
+from tests import sketch
 
 WORDS = ["csv", "a.csv", "c.csv"]
 CHOSEN = (
@@ -114,7 +115,7 @@ def test_weights_are_said_in_short_where_there_are_many_classes(monkeypatch, dra
 
 def test_a_run_keeps_its_objective_and_a_snapshot_goes_on_with_it(drawn, tmp_path, capsys):
     tiny = (
-        *("--no-weights", "--backbone", "mobilenet128_0.25", "--pyramid-features", "16"),
+        *("--no-weights", "--backbone", sketch.NAME, "--pyramid-features", "16"),
         *("--head-features", "16", "--head-layers", "1", "--batch-size", "3", "--seed", "1"),
         *("--image-min-side", "96", "--image-max-side", "128", "--steps", "1"),
     )

@@ -9,6 +9,7 @@ import pytest
 from keras_retinanet.bin import debug, evaluate, train
 from keras_retinanet.models.snapshot import read_facts
 from keras_retinanet.utils.tiles import OVERLAP
+from tests import sketch
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def run_folder(large, tmp_path_factory):
     train.main(
         [
             *("csv", *data, "--val-annotations", data[0], "--tile", "128", "--seed", "1"),
-            *("--no-weights", "--backbone", "mobilenet128_0.25", "--pyramid-features", "8"),
+            *("--no-weights", "--backbone", sketch.NAME, "--pyramid-features", "8"),
             *("--head-features", "8", "--head-layers", "1", "--config", str(large / "anchors.ini")),
             *("--batch-size", "2", "--steps", "1", "--epochs", "1"),
             *("--snapshot-path", str(folder), "--run-name", "tiles"),
