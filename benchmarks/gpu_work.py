@@ -5,6 +5,7 @@ import json
 import os
 import statistics
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -77,12 +78,13 @@ def cases(options):
 def told(size, batch, dtype, seconds, tflop, **more):
     """Tell a reading of `seconds` a step."""
     rate = batch / seconds
+    share = {"TFLOP/s": round(rate * tflop, 2)} if tflop else {}
     tell(
         size=size,
         batch=batch,
         dtype=dtype,
         ms=round(1e3 * seconds, 2),
-        **{"images/s": round(rate, 1), "TFLOP/s": round(rate * tflop, 2), **more},
+        **{"images/s": round(rate, 1), **share, **more},
     )
 
 
@@ -392,6 +394,32 @@ def infer_jax(options):
             _told_inference(detect, *case, dtype, options)
 
 
+def infer_detector(options):
+    """Measure what a script gets: `Detector(file).predict` of pictures in memory, on JAX."""
+    from keras_retinanet.models.snapshot import save_snapshot
+    from keras_retinanet.predict import Detector
+
+    cases = list(itertools.product(options["infer_sizes"], options["infer_batches"]))
+    for dtype, (size, batch) in itertools.product(options["dtypes"], cases):
+        sides = dict(
+            zip(("image_min_side", "image_max_side"), scenes.parse_size(size), strict=True)
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            with on_host():
+                network = networks.our_network({**options, "dtype": dtype})
+                networks.calibrate_ours(network, options["above"])
+                save_snapshot(network, Path(folder) / "o.keras")
+            start = time.perf_counter()
+            options_of = {"batch_size": batch, "threshold": 0.05, **sides}
+            detector = Detector(Path(folder) / "o.keras", **options_of)
+        tell(note=f"loaded in {time.perf_counter() - start:.0f} s", size=size, batch=batch)
+
+        def detect(images, detector=detector):
+            return sum(len(result.scores) for result in detector.predict(list(images)))
+
+        _told_inference(detect, size, batch, dtype, options)
+
+
 def infer_torch(options):
     """Measure our detector on torch."""
     import torch
@@ -504,6 +532,7 @@ WORK = {
     ("train", "torchvision"): train_torchvision,
     ("train", "torchvision-compiled"): train_torchvision_compiled,
     ("infer", "jax"): infer_jax,
+    ("infer", "detector"): infer_detector,
     ("infer", "torch"): infer_torch,
     ("infer", "torchvision"): infer_torchvision,
     ("infer", "torchvision-compiled"): infer_torchvision_compiled,

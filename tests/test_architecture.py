@@ -80,7 +80,7 @@ BY_NAME = {
     "yaml": {"preprocessing.yolo_files"},
     "tifffile": {"utils.image_channels", "utils.image_windows"},
     "torch": {"utils.determinism", "utils.memory"},
-    "jax": {"utils.memory"},
+    "jax": {"predict.on_device", "utils.memory"},
 }
 HEAVY = (
     "numpy",

@@ -77,16 +77,17 @@ def _convolution_before(norm, model):
     return before if alone and all(tensor is not output for output in model.outputs) else None
 
 
-def with_folded_batch_norm(model):
+def with_folded_batch_norm(model, trains=True):
     """Return a functional model equal to `model`, on its variables, frozen batch norm folded.
 
     Args:
         model: functional. Batch norm that trains, or does not follow a convolution, stays as it is.
+        trains: False for a model that only predicts, in which no batch norm trains.
     """
     frozen = [
         layer
         for layer in model.layers
-        if isinstance(layer, keras.layers.BatchNormalization) and not layer.trainable
+        if isinstance(layer, keras.layers.BatchNormalization) and not (trains and layer.trainable)
     ]
     before = {norm.name: _convolution_before(norm, model) for norm in frozen}
     before = {name: convolution for name, convolution in before.items() if convolution is not None}

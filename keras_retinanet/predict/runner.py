@@ -12,6 +12,9 @@ import threading
 import keras
 import numpy as np
 
+from keras_retinanet.predict.on_device import LevelsDetector, jax_function
+from keras_retinanet.utils.image import preprocess_image
+
 # Answers before freezing begins: it competes for processors, and a command that is given a few
 # pictures would only end later for it. Who has asked eight times will ask again.
 FREEZE_AFTER = 8
@@ -25,10 +28,13 @@ class Runner:
             `retinanet_bbox(sizes=…)` gives.
         freeze: the weights change no more, so that they may be made constants: on TensorFlow,
             after `FREEZE_AFTER` answers, in a thread.
+        profile: of a detector that is to be given levels, not preprocessed images; on TensorFlow
+            they are preprocessed on the host, which is no slower on a CPU.
     """
 
-    def __init__(self, detector, freeze=False):
+    def __init__(self, detector, freeze=False, profile=None):
         self.output_names = [f"detection_{index}" for index in range(len(detector.outputs))]
+        self._count = len(detector.inputs)
         self._answers, self._thread, self._error = 0, None, None
         self._make_frozen = None
         self._predict = lambda *inputs: detector.predict_on_batch(
@@ -38,6 +44,9 @@ class Runner:
             self._predict = _tensorflow_function(detector, detector)
             if freeze:
                 self._make_frozen = lambda: _frozen_function(detector)
+        elif profile is not None:
+            self._predict = _levels_function(detector, profile, freeze)
+        self._profile = profile
 
     @property
     def is_frozen(self):
@@ -48,10 +57,14 @@ class Runner:
         """Return NumPy arrays boxes [B, D, 4], scores [B, D], labels [B, D], padded with -1.
 
         Args:
-            images: preprocessed float [B, H, W, 3].
-            sizes: (height, width) of each picture on its canvas, [B, 2], for a model of both.
+            images: preprocessed float [B, H, W, C], or levels for a runner with a profile.
+            sizes: (height, width) of each picture on its canvas, [B, 2], for a model of both and
+                for levels.
         """
-        inputs = (images,) if sizes is None else (images, np.asarray(sizes, np.float32))
+        sizes = None if sizes is None else np.asarray(sizes, np.float32)
+        inputs = (images,) if sizes is None else (images, sizes)
+        if self._profile is not None and keras.backend.backend() == "tensorflow":
+            inputs = _preprocessed(images, sizes, self._profile)[: self._count]
         outputs = [np.asarray(output) for output in self._predict(*inputs)]
         self._answers += 1
         if self._answers == FREEZE_AFTER and self._make_frozen is not None:
@@ -79,6 +92,23 @@ class Runner:
             self._error = error
         else:
             self._make_frozen = None
+
+
+def _preprocessed(levels, sizes, profile):
+    """Return images and sizes as a detector takes them, of levels [B, H, W, C]."""
+    images = preprocess_image(levels, mode=profile.preprocessing)
+    if profile.pad_multiple > 1:  # such networks saw zeros beyond their pictures
+        for image, (height, width) in zip(images, sizes.astype(int), strict=True):
+            image[height:], image[:, width:] = 0, 0
+    return images, sizes
+
+
+def _levels_function(detector, profile, constant):
+    """Return f(levels, sizes) -> arrays of a detector on JAX or torch."""
+    model = LevelsDetector(detector, profile)
+    if keras.backend.backend() == "jax":
+        return jax_function(model, constant)
+    return lambda levels, sizes: model.predict_on_batch([levels, sizes])
 
 
 def _signature(detector):

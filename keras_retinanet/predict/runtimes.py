@@ -21,7 +21,6 @@ from keras_retinanet.models.retinanet import network_of, retinanet_bbox
 from keras_retinanet.models.snapshot import profile_of
 from keras_retinanet.predict.runner import Runner
 from keras_retinanet.utils.detections import rows_by_image
-from keras_retinanet.utils.image import preprocess_image
 
 CANVAS_MULTIPLES = {"jax": 128}  # it compiles for every size
 CANVAS_MULTIPLE = 32
@@ -72,7 +71,6 @@ class KerasRuntime:
         count = network.outputs[1].shape[-1]
         self.profile = replace(profile, classes=_filled(profile.classes, count))
         self.canvas_multiple = CANVAS_MULTIPLES.get(keras.backend.backend(), CANVAS_MULTIPLE)
-        self._batched = wanted.batched
         rows = max(wanted.max_detections or 0, profile.max_detections)
         detector = retinanet_bbox(
             network,
@@ -83,15 +81,11 @@ class KerasRuntime:
             max_detections=rows if wanted.suppress else max(rows, CANDIDATES),
             sizes=keras.Input((2,), name="sizes") if wanted.batched else None,
         )
-        self._runner = Runner(detector, freeze=is_file)
+        self._runner = Runner(detector, freeze=is_file, profile=profile)
 
     def detect(self, levels, sizes):
         """Return the rows of a batch; see the top of this file."""
-        inputs = preprocess_image(levels, mode=self.profile.preprocessing)
-        if self.profile.pad_multiple > 1:  # such networks saw zeros beyond their pictures
-            for image, (height, width) in zip(inputs, sizes, strict=True):
-                image[height:], image[:, width:] = 0, 0
-        outputs = self._runner.predict_on_batch(inputs, sizes if self._batched else None)
+        outputs = self._runner.predict_on_batch(levels, sizes)
         return rows_by_image(outputs, lambda what: f"not a detector: {what}")
 
 

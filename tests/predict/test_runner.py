@@ -1,6 +1,7 @@
 """The runner gives what `predict_on_batch` of its detector gives, for any sizes."""
 
 import threading
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ from keras_retinanet import models
 from keras_retinanet.models.retinanet import retinanet_bbox
 from keras_retinanet.predict import runner as module
 from keras_retinanet.predict.runner import Runner
+from keras_retinanet.utils.normalisation import preprocessing_of
 from tests.models.tiny import tiny_network
 
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
@@ -61,6 +63,31 @@ def test_a_detector_of_pictures_and_sizes_clips_to_each_picture(freeze):
     for one, other in zip(found, truth, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-3)
     assert found[0][1, :, [0, 2]].max() <= 49 and found[0][1, :, [1, 3]].max() <= 39
+
+
+@pytest.mark.numerics
+@pytest.mark.parametrize("takes_sizes", [False, True], ids=["images", "images and sizes"])
+@pytest.mark.parametrize("pad_multiple", [1, 32])
+def test_levels_are_detected_as_preprocessed_pictures_are(pad_multiple, takes_sizes):
+    """By hand: red first, scaled, zero beyond the picture where the network pads."""
+    network = tiny_network()
+    preprocessing = preprocessing_of("torch_rgb")
+    more = {"preprocessing": preprocessing, "pad_multiple": pad_multiple}
+    profile = replace(models.snapshot.profile_of(network), **more)
+    inputs = {"sizes": keras.Input((2,))} if takes_sizes else {}
+    options = {"score_threshold": 0.001, "max_detections": 20, **inputs}
+    detector = retinanet_bbox(network, **options)
+    levels = np.random.default_rng(1).integers(0, 256, (2, 64, 96, 3), np.uint8)
+    sizes = np.array([[64, 96], [40, 50]])
+    images = (levels[..., ::-1] / 255 - preprocessing.mean) / preprocessing.std
+    if pad_multiple > 1:
+        images[1, 40:], images[1, :, 50:] = 0, 0
+    images = images.astype(np.float32)
+    given = [images, sizes.astype(np.float32)] if takes_sizes else images
+    found = Runner(detector, profile=profile).predict_on_batch(levels, sizes)
+    for one, truth in zip(found, detector.predict_on_batch(given), strict=True):
+        np.testing.assert_allclose(one, truth, rtol=1e-4, atol=1e-3)
+    assert (found[1] > 0).sum() > 10
 
 
 @pytest.mark.skipif(not ON_TENSORFLOW, reason="freezing is TensorFlow's")
