@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import browser, browser_page
+
+__all__ = ["browser", "browser_page"]  # fixtures
+
 REAL_DATA = Path(
     os.environ.get("RETINANET_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")
 )
