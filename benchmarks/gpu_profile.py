@@ -131,7 +131,7 @@ def _detection(options):
     call, weights = gpu_work.jax_detector(options, dtype)
     shape = (1, *scenes.parse_size(size), 3)
     spec = jax.ShapeDtypeStruct(shape, np.uint8)
-    compiled = gpu_work.jax_compiled(jax.jit(call), {"one": (weights, spec)})["one"]
+    ((_, compiled),) = gpu_work.jax_compiled(jax.jit(call), {"one": (weights, spec)})
     images = jax.device_put(gpu_work.batch_of(size, 1, options)[0])
 
     def run():

@@ -7,7 +7,6 @@ import statistics
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import networks
@@ -89,15 +88,19 @@ def told(size, batch, dtype, seconds, tflop, **more):
 
 
 def jax_compiled(function, arguments_of_cases):
-    """Return {case: executable}, compiled at once, and tell how long that took."""
-    start = time.perf_counter()
-    lowered = {case: function.lower(*args) for case, args in arguments_of_cases.items()}
-    traced = time.perf_counter() - start
-    with ThreadPoolExecutor(max(2, os.cpu_count() // 2)) as pool:
-        futures = {case: pool.submit(one.compile) for case, one in lowered.items()}
-        made = {case: future.result() for case, future in futures.items()}
-    tell(note=f"traced in {traced:.0f} s, compiled in {time.perf_counter() - start - traced:.0f} s")
-    return made
+    """Yield (case, executable), compiled one by one, and tell how long each took.
+
+    Compilers of several cases at once wait for the GPU on which they try kernels out: six took
+    more than 120 s on an H200 and gave nothing, one alone takes 28 s.
+    """
+    for case, arguments in arguments_of_cases.items():
+        start = time.perf_counter()
+        lowered = function.lower(*arguments)
+        traced = time.perf_counter() - start
+        compiled = lowered.compile()
+        seconds = time.perf_counter() - start - traced
+        tell(note=f"traced in {traced:.0f} s, compiled in {seconds:.0f} s")
+        yield case, compiled
 
 
 def jax_memory(compiled):
@@ -142,9 +145,8 @@ def jax_steps(options, dtype, wanted):
         model._symbolic_build(data_batch=batches[wanted[0]][0])
     step = jax.jit(model.train_step, donate_argnums=0)
     state = jax_state(model)
-    made = jax_compiled(step, {case: (state, batches[case][0]) for case in wanted})
-    for case in wanted:
-        yield case, model, made[case], batches[case]
+    for case, made in jax_compiled(step, {case: (state, batches[case][0]) for case in wanted}):
+        yield case, model, made, batches[case]
 
 
 def jax_seconds(compiled, state, batches, steps):
@@ -165,7 +167,7 @@ def jax_seconds(compiled, state, batches, steps):
 
 
 def train_jax(options):
-    """Measure Keras' jitted step, compiled for all cases at once."""
+    """Measure Keras' jitted step."""
     for dtype in options["dtypes"]:
         for case, model, compiled, batches in jax_steps(options, dtype, cases(options)):
             try:
@@ -384,10 +386,10 @@ def infer_jax(options):
     }
     for dtype in options["dtypes"]:
         call, weights = jax_detector(options, dtype)
-        made = jax_compiled(jax.jit(call), {case: (weights, s) for case, s in shapes.items()})
-        for case in wanted:
+        inputs = {case: (weights, shapes[case]) for case in wanted}
+        for case, made in jax_compiled(jax.jit(call), inputs):
 
-            def detect(images, compiled=made[case], weights=weights):
+            def detect(images, compiled=made, weights=weights):
                 found = jax.device_get(compiled(weights, images))
                 return int((found[1] >= 0).sum())
 
