@@ -47,6 +47,12 @@ setup(
     extras_require={
         "anchors": ["scipy>=1.15"],
         "fiftyone": ["fiftyone>=1.0"],
+        "serve": [
+            "prometheus-client>=0.21",
+            "python-multipart>=0.0.20",
+            "starlette>=0.46",
+            "uvicorn>=0.34",
+        ],
         "supervision": ["supervision>=0.25"],
         "tensorboard": ["tensorboard>=2.19"],
         "gpu": ["tensorflow[and-cuda]>=2.21"],

@@ -39,7 +39,8 @@ RANKS = {
     "doctor": 4,
     "predict": 5,
     "callbacks": 5,
-    "bin": 6,
+    "serve": 6,
+    "bin": 7,
 }
 # Modules that only keep an old name, and the one loader that meets foreign files.
 OLD_NAMES = {"utils.eval", "utils.coco_eval", "backend", "backend.backend", "layers._misc"}
@@ -79,6 +80,9 @@ BY_NAME = {
     "safetensors": {"weights.safetensors_files"},
     "yaml": {"preprocessing.yolo_files"},
     "tifffile": {"utils.image_channels", "utils.image_windows"},
+    "starlette": {"serve.app", "serve.service", "serve.uploads"},
+    "uvicorn": {"serve.server"},
+    "prometheus_client": {"serve.metrics"},
     "torch": {"utils.determinism", "utils.memory"},
     "jax": {"predict.on_device", "utils.memory"},
 }

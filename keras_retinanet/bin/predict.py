@@ -2,12 +2,14 @@
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from keras_retinanet.bin.console import Unfinished, one_line, run
 from keras_retinanet.bin.model_files import start_keras
 from keras_retinanet.bin.output_files import check_new_folder
 from keras_retinanet.bin.predict_options import PROG, make_detector, make_parser, parse_args
+from keras_retinanet.bin.predict_serve import serve
 
 __all__ = ["main", "make_parser", "parse_args"]
 
@@ -164,10 +166,14 @@ def write_formats(args, detector, report):
 def main(args=None):
     """Run the command with the words `args`; return the `Result`s where --format keeps them.
 
+    With --serve it returns once a signal has ended the server.
+
     Raises:
         Unfinished: files were passed over.
     """
     args = parse_args(args)
+    if args.serve is not None:
+        return serve(args, partial(make_detector, args))
     from keras_retinanet.predict.sources import find_sources
 
     sources = find_sources(args.input, args.recursive)

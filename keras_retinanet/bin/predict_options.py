@@ -5,6 +5,7 @@ import argparse
 from keras_retinanet.bin.console import Parser, number
 from keras_retinanet.bin.model_files import add_model_options, given_family, load_network
 from keras_retinanet.bin.picture_options import MAX_PIXELS, add_picture_options, check_sides
+from keras_retinanet.bin.predict_serve import add_serving, check_serving
 from keras_retinanet.bin.tile_options import add_tiles, check_tiles
 
 PROG = "retinanet-predict"
@@ -103,7 +104,7 @@ def make_parser():
         description="Detect in pictures, folders, videos and cameras; write what was found.",
     )
     parser.add_argument("model", help="model file, a network or a detector: .keras or .h5")
-    parser.add_argument(
+    pictures = parser.add_argument(
         "input",
         nargs="+",
         help="picture, folder, glob, list of paths (.txt), video, camera:0, address of a stream",
@@ -113,6 +114,7 @@ def make_parser():
     add_picture_options(parser, min_side=None, max_side=None, note="; the model's own")
     add_tiles(parser, "the model's own")
     add_model_options(parser)
+    add_serving(parser, pictures)
     return parser
 
 
@@ -123,6 +125,7 @@ def parse_args(args=None):
     try:
         check_sides(parsed)
         check_tiles(parsed)
+        check_serving(parsed)
         if parsed.no_resize and (parsed.image_min_side or parsed.image_max_side):
             raise ValueError(
                 "--no-resize and --image-min-side or --image-max-side exclude each other"
@@ -134,20 +137,21 @@ def parse_args(args=None):
     return parsed
 
 
-def make_detector(args):
-    """Return the `Detector` that the options ask for."""
+def make_detector(args, threshold=None):
+    """Return the `Detector` that the options ask for, with another `threshold` unless None."""
     from keras_retinanet.predict import Detector
 
     def load(path):
         return load_network(path, args.backbone, args.config, given_family(args))
 
     names = (
-        *("threshold", "classes", "max_detections", "nms_threshold", "agnostic", "soft_nms"),
+        *("classes", "max_detections", "nms_threshold", "agnostic", "soft_nms"),
         *("tta_merge", "batch_size", "tile", "tile_overlap", "image_min_side", "image_max_side"),
     )
     return Detector(
         args.model,
         load=load,
+        threshold=args.threshold if threshold is None else threshold,
         tta=args.tta or (),
         resize=not args.no_resize,
         exif=not args.ignore_exif,

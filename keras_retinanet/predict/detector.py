@@ -17,7 +17,7 @@ from keras_retinanet.predict.pictures import ArrayPicture, FilePicture, as_level
 from keras_retinanet.predict.results import Result
 from keras_retinanet.predict.runtimes import Wanted, open_runtime
 from keras_retinanet.predict.suppression import fused, suppressed_together
-from keras_retinanet.predict.views import placed, views_of
+from keras_retinanet.predict.views import placed, seen_size, views_of
 from keras_retinanet.preprocessing.canvas import canvas_size, lay_out
 from keras_retinanet.utils.detections import NOTHING, Detections, select
 from keras_retinanet.utils.image import ImageError
@@ -118,6 +118,10 @@ class Detector:
             ImageError: it cannot be read any more.
         """
         return self._file(result.path).read() if result.image is None else result.image
+
+    def canvas_of(self, size):
+        """Return (height, width) of the canvas of a picture of `size`; equal ones share batches."""
+        return self._canvas(seen_size(size, self.profile))
 
     def _file(self, path):
         by_window = self._tiling is not None

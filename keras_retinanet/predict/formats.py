@@ -15,20 +15,19 @@ from keras_retinanet.evaluation.results import to_xywh, write_results_json
 PIXEL_DIGITS, SCORE_DIGITS, SHARE_DIGITS = 2, 4, 6
 
 
+def as_json(result):
+    """Return the size of a picture and its detections as JSON has them, best first."""
+    height, width = result.size
+    detections = [
+        {"box": _pixels(box), "score": _score(score), "label": label, "class": name}
+        for box, score, label, name in result.rows()
+    ]
+    return {"width": width, "height": height, "detections": detections}
+
+
 def write_json(results, folder, classes):
     """Write `detections.json`: pictures, and in each its detections, best first."""
-    pictures = [
-        {
-            "file": _file(result),
-            "width": result.size[1],
-            "height": result.size[0],
-            "detections": [
-                {"box": _pixels(box), "score": _score(score), "label": label, "class": name}
-                for box, score, label, name in result.rows()
-            ],
-        }
-        for result in results
-    ]
+    pictures = [{"file": _file(result), **as_json(result)} for result in results]
     content = {"classes": list(classes), "images": pictures}
     write_results_json(Path(folder) / "detections.json", content, indent=1)
 

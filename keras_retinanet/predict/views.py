@@ -67,3 +67,12 @@ def placed(picture, profile, view=AS_IT_IS):
     image, scale = rule(turned, smaller, larger)
     image = image.reshape(*image.shape[:2], *picture.shape[2:])
     return image, Placement(scale, rule.margin(turned.shape[:2]))
+
+
+def seen_size(size, profile):
+    """Return (height, width) at which the network sees a whole picture of this (height, width)."""
+    if not profile.resize:
+        return tuple(size)
+    sides = profile.image_min_side, profile.image_max_side
+    seen = resize_rule(profile.resize_rule).size(tuple(size), *sides)
+    return tuple(max(1, int(side)) for side in seen)

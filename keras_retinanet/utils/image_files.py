@@ -40,6 +40,10 @@ class ImageError(ValueError):
     """A picture file cannot be used. The message is one line: path, fault, remedy."""
 
 
+class ImageTooLarge(ImageError):
+    """A picture has more pixels than are allowed."""
+
+
 def read_image_bgr(path, exif=True, shrink=1):
     """Read a picture of any common format and depth.
 
@@ -58,11 +62,15 @@ def read_image_bgr(path, exif=True, shrink=1):
         ImageError: the file is missing, empty, cut off or no picture.
     """
     with _opened(path) as file:
-        content = file.read()
-    _refuse_cut(io.BytesIO(content), path)
+        return decode_image_bgr(file.read(), path, exif, shrink)
+
+
+def decode_image_bgr(content, name, exif=True, shrink=1):
+    """Return a picture as `read_image_bgr` does, from the bytes of its file; errors name `name`."""
+    _refuse_cut(io.BytesIO(content), name)
     # OpenCV reads AVIF without the turn that the format itself prescribes
     image = None if content[4:12] == b"ftypavif" else _decode(content, exif, shrink)
-    return _decode_with_pillow(content, path, exif) if image is None else image
+    return _decode_with_pillow(content, name, exif) if image is None else image
 
 
 def read_thumbnail(path, size, side, exif=True):
@@ -108,9 +116,14 @@ def check_image(path, max_pixels=DEFAULT_MAX_PIXELS, exif=True):
         ImageError: the file is missing, empty, cut off, no picture, or has over `max_pixels`.
     """
     with _opened(path) as file:
-        height, width = _header_size(file, path, exif)
-        _refuse_large(path, width, height, max_pixels)
-        _refuse_cut(file, path)
+        return check_image_file(file, path, max_pixels, exif)
+
+
+def check_image_file(file, name, max_pixels=DEFAULT_MAX_PIXELS, exif=True):
+    """Return (height, width) like `check_image`, of an open file; errors name `name`."""
+    height, width = _header_size(file, name, exif)
+    _refuse_large(name, width, height, max_pixels)
+    _refuse_cut(file, name)
     return height, width
 
 
@@ -134,7 +147,7 @@ def _opened(path):
 
 def _refuse_large(path, width, height, limit):
     if height * width > limit:
-        raise ImageError(
+        raise ImageTooLarge(
             f"{path}: {width} x {height} is {width * height} pixels, over the limit of {limit}. "
             "Make the picture smaller or, if you trust it, raise the limit (--max-pixels)."
         )
