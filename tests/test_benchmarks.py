@@ -166,6 +166,12 @@ def test_the_doctors_benchmark_looks_at_every_box(module):
     assert facts[2]["boxes"] == 60 and facts[2]["before"] <= facts[2]["after"]
 
 
+def test_the_servers_benchmark_gets_an_answer_to_every_request_beside_hostile_clients(module):
+    words = ["--tiny", "--seconds", "5", "--clients", "2", "--hostile", "1", "--batch-size", "2"]
+    ((_, answers, others, *_),) = module("serving").main(words)
+    assert answers > 0 and others == 0
+
+
 def test_our_coco_numbers_are_those_of_pycocotools(module):
     benchmark = module("coco_eval").BENCHMARK
     facts = [facts_of(benchmark, contender) for contender in OWN["coco_eval"]]

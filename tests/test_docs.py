@@ -19,8 +19,11 @@ COMMANDS = {
     "retinanet-debug": debug,
     "retinanet-predict": predict,
 }
-# options of other programs: pip, ruff, curl, examples/demo.py
-FOREIGN_OPTIONS = {"--data-binary", "--no-deps", "--wheel-dir", "--check", "--size"}
+# options of other programs: pip, ruff, curl, examples/
+FOREIGN_OPTIONS = {
+    *("--no-deps", "--wheel-dir", "--check", "--data-binary"),
+    *("--size", "--grpc", "--model"),
+}
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9](?![\w-])")
 ROW = re.compile(r"^\| (`--[^|]*) \| ([^|]*) \|", re.MULTILINE)
 

@@ -13,8 +13,6 @@ from keras_retinanet.serve.limits import Limits
 from keras_retinanet.utils.profile import Profile
 from tests.predict.seeing import NAMES, Seeing, picture
 
-pytest.importorskip("starlette", reason="the extra serve is not installed")
-
 PROFILE = Profile(classes=NAMES, image_min_side=150, image_max_side=260)
 BOXES = {"blue": (10, 20, 60, 70), "green": (100, 30, 190, 110), "red": (30, 60, 80, 118)}
 LIMITS = Limits(body=100_000, pixels=1_000_000, queue=4, seconds=1.0)
