@@ -34,8 +34,10 @@ def no_weights(match):
 @contextlib.contextmanager
 def known():
     """Let commands take `NAME` as a backbone."""
+    is_first = NAME not in FAMILIES
     FAMILIES[NAME] = Family(NAME, (NAME,), build, TF, no_weights)
     try:
         yield
     finally:
-        del FAMILIES[NAME]
+        if is_first:
+            del FAMILIES[NAME]

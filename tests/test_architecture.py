@@ -69,6 +69,7 @@ BY_NAME = {
     },
     "pycocotools": {"evaluation.coco"},
     "tensorflow": {
+        "export.onnx_file",
         "layers.suppression",
         "models.exporting",
         "predict.runner",
@@ -77,6 +78,7 @@ BY_NAME = {
         "utils.gpu",
         "utils.memory",
     },
+    "onnx": {"export.onnx_tail"},
     "safetensors": {"weights.safetensors_files"},
     "yaml": {"preprocessing.yolo_files"},
     "tifffile": {"utils.image_channels", "utils.image_windows"},

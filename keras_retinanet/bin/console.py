@@ -17,7 +17,7 @@ import warnings
 from pathlib import Path
 
 PACKAGE = str(Path(__file__).resolve().parents[1])
-UNFINISHED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+UNFINISHED, BAD_INPUT, REJECTED, INTERRUPTED = 1, 2, 3, 130
 # What other programs call our options; they are not taken, but the message names ours.
 ALIASES = {
     "--learning-rate": "--lr",
@@ -30,6 +30,10 @@ ALIASES = {
 
 class Unfinished(Exception):
     """The command did what it could, and said what it left out: exit code 1, no message."""
+
+
+class Refused(Exception):
+    """What was made is not what it should be, and is set aside: exit code 3, the message told."""
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -219,6 +223,9 @@ def run(main, prog):
         return INTERRUPTED
     except Unfinished:
         return UNFINISHED
+    except Refused as error:
+        print(f"{prog}: {one_line(error)}", file=sys.stderr)
+        return REJECTED
     except (ValueError, OSError) as error:
         if not is_bad_input(error) or os.environ.get("RETINANET_TRACEBACK"):
             raise

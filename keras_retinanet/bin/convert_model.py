@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from keras_retinanet.bin.console import Parser, number, run
+from keras_retinanet.bin.console import Parser, Refused, number, run
 from keras_retinanet.bin.model_files import (
     add_model_options,
     given_family,
@@ -21,6 +21,8 @@ PROG = "retinanet-convert-model"
 FILES = (".keras", ".h5")
 # those of weights.writing, whose import would load Keras; a test holds them equal
 LAYOUTS = {"torchvision": ".safetensors", "fizyr": ".h5"}
+# keys of export.proven.FORMATS, whose import would load Keras; a test holds them equal
+EXPORTS = (".onnx", ".xml")
 FOLDERS = ("", ".savedmodel")
 DETECTOR_OPTIONS = (
     *("nms", "class_specific_filter", "nms_threshold", "score_threshold", "max_detections"),
@@ -42,6 +44,29 @@ def _add_filter(parser):
     parser.add_argument("--parallel-iterations", type=int, help=argparse.SUPPRESS)
 
 
+def _size(text):
+    """Return "HEIGHTxWIDTH" as two numbers."""
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH in pixels, such as 512x640")
+    return int(height), int(width)
+
+
+def _add_export(parser):
+    group = parser.add_argument_group(".onnx and .xml")
+    group.add_argument("--size", type=_size, help="HEIGHTxWIDTH of all pictures (any)")
+    group.add_argument("--batch", type=number(int, low=1), help="pictures in a batch (any)")
+    group.add_argument(
+        "--trt", action="store_true", help="end in TensorRT's operator EfficientNMS_TRT"
+    )
+    group.add_argument(
+        "--pictures",
+        nargs="+",
+        metavar="FILE",
+        help="pictures on which the file is proven equal (drawn ones)",
+    )
+
+
 def make_parser():
     """Return the parser of retinanet-convert-model."""
     parser = Parser(
@@ -51,7 +76,9 @@ def make_parser():
     )
     parser.add_argument("model_in", help="model file, a network or a detector: .keras or .h5")
     parser.add_argument(
-        "model_out", help=".keras or .h5 file, or a folder (no extension) for a SavedModel"
+        "model_out",
+        help=".keras, .h5, .onnx or .xml (OpenVINO) file, or a folder (no extension) for a "
+        "SavedModel",
     )
     parser.add_argument(
         "--layout",
@@ -60,6 +87,7 @@ def make_parser():
         "keras-retinanet 1.0 (fizyr, .h5)",
     )
     _add_filter(parser)
+    _add_export(parser)
     add_model_options(parser)
     return parser
 
@@ -73,12 +101,25 @@ def output_kind(model_out):
     suffix = Path(model_out).suffix.lower()
     if str(model_out).endswith(("/", os.sep)) or suffix in FOLDERS:
         return "folder"
-    if suffix not in FILES:
+    if suffix not in FILES + EXPORTS:
         raise ValueError(
-            f"{model_out}: unknown kind of file {suffix!r}; name a .keras or .h5 file, or a folder "
-            "(ending in /) for a SavedModel"
+            f"{model_out}: unknown kind of file {suffix!r}; name a .keras, .h5, .onnx or .xml "
+            "file, or a folder (ending in /) for a SavedModel"
         )
     return suffix
+
+
+def _check_export(parsed):
+    """Raise ValueError where options of exported files meet another kind of file."""
+    for name in ("size", "batch", "trt", "pictures"):
+        if getattr(parsed, name) and parsed.kind not in EXPORTS:
+            raise ValueError(
+                f"--{name} is for .onnx and .xml, not for {parsed.model_out}; leave it out"
+            )
+    if parsed.trt and parsed.kind != ".onnx":
+        raise ValueError(f"--trt is for .onnx, not for {parsed.model_out}; leave it out")
+    if parsed.trt and parsed.nms is False:
+        raise ValueError("--trt ends in a suppression, and --no-nms in none; leave one of them out")
 
 
 def _check_layout(parsed):
@@ -108,6 +149,7 @@ def parse_args(args=None):
             parsed.kind = "weights"
         else:
             parsed.kind = output_kind(parsed.model_out)
+        _check_export(parsed)
         if parsed.kind != "folder":
             check_new_file(parsed.model_out, "model_out")
     except ValueError as error:
@@ -119,9 +161,11 @@ def parse_args(args=None):
 
 
 def _choose_tensorflow():
-    """Make Keras run on TensorFlow, which alone writes SavedModels; model files fit any backend."""
+    """Make Keras run on TensorFlow, which alone writes graphs; model files fit any backend."""
     if importlib.util.find_spec("tensorflow") is None:
-        raise ValueError("a SavedModel is written by TensorFlow: pip install tensorflow")
+        raise ValueError(
+            "SavedModel, ONNX and OpenVINO are written by way of TensorFlow: pip install tensorflow"
+        )
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = "tensorflow"
 
@@ -157,6 +201,38 @@ def write(detector, model_out, kind):
     writers[kind](detector, model_out)
 
 
+def _levels(paths, profile, size):
+    """Return the pictures of files as the network sees them, red first, on canvases of `size`."""
+    from keras_retinanet.predict.pictures import FilePicture
+    from keras_retinanet.predict.views import placed
+    from keras_retinanet.preprocessing.canvas import lay_out
+    from keras_retinanet.utils.image import DEFAULT_MAX_PIXELS
+
+    images = [
+        placed(FilePicture(path, profile, True, DEFAULT_MAX_PIXELS).image, profile)[0]
+        for path in paths
+    ]
+    if size:
+        cut = [image[: size[0], : size[1]] for image in images]
+        images = [lay_out([image], size, image.dtype)[0] for image in cut]
+    return [image[..., ::-1] if image.shape[-1] == 3 else image for image in images]
+
+
+def _export(detector, args):
+    """Write `detector` as another runtime's file, proven."""
+    from keras_retinanet.export.proven import Rejected, export, report_path
+    from keras_retinanet.models.snapshot import profile_of
+
+    pictures = args.pictures and _levels(args.pictures, profile_of(detector), args.size)
+    outputs = "trt" if args.trt else "all-boxes" if args.nms is False else "detections"
+    options = {"size": args.size, "batch": args.batch, "outputs": outputs}
+    try:
+        report = export(detector, args.model_out, pictures, **options)
+    except Rejected as error:
+        raise Refused(str(error)) from error
+    print(f"{report_path(args.model_out)}: {report['line']}")
+
+
 def _write_weights(args):
     """Write the weights alone, in another project's names; return the network."""
     from keras_retinanet.weights.writing import write_weights
@@ -171,7 +247,7 @@ def main(args=None):
     args = parse_args(args)
     for notice in args.notices:
         print(notice)
-    if args.kind == "folder":
+    if args.kind in ("folder", *EXPORTS):
         _choose_tensorflow()
     # GPUs are not worth their start, but what runs on them already must not be disturbed
     start_keras(None if "keras" in sys.modules else "cpu")
@@ -183,7 +259,10 @@ def main(args=None):
         model = _write_weights(args)
     else:
         model = make_detector(args)
-        write(model, args.model_out, args.kind)
+        if args.kind in EXPORTS:
+            _export(model, args)
+        else:
+            write(model, args.model_out, args.kind)
     print(f"written: {args.model_out}")
     return model
 

@@ -68,6 +68,9 @@ def export_saved_model(detector, folder, profile=None):
     Its signature `serving_default` takes `images`, uint8 RGB [B, H, W, 3], already resized (for
     pictures of N channels or 16 bits uint8 or uint16 [B, H, W, N], in the file's order), and
     returns boxes [B, D, 4] in their pixels, scores [B, D], labels int32 [B, D], padded with -1.
+    `serving_bytes` takes `image_bytes`, string [B], JPEG or PNG files of any sizes, and returns
+    the same in pixels of each file; it is there for pictures of three channels of 8 bits that are
+    resized by OpenCV's rule, and does not turn pictures as their EXIF data ask for.
     `keras_retinanet.json` in the folder has the class names and the resize rule.
 
     Args:
@@ -97,7 +100,7 @@ def export_saved_model(detector, folder, profile=None):
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(folder)) from error
     try:
-        _write_saved_model(detector, aside, profile.preprocessing)
+        _write_saved_model(detector, aside, profile)
         (aside / MEMBER).write_text(json.dumps(facts, indent=1), encoding="utf-8")
         mask = os.umask(0)
         os.umask(mask)
@@ -138,9 +141,48 @@ def _input_text(profile):
     return f"uint{bits} {order}[batch, height, width, {channels}]"
 
 
-def _write_saved_model(detector, folder, preprocessing):
+def takes_bytes(profile):
+    """Return whether a SavedModel of `profile` has the signature of files' bytes."""
+    plain = profile.preprocessing.channels == 3 and profile.preprocessing.bits == 8
+    return plain and (not profile.resize or profile.resize_rule == "opencv")
+
+
+def _resized(image, profile):
+    """Return a picture [H, W, 3] as the network sees it, in levels, and its scale."""
     import tensorflow as tf
 
+    if not profile.resize:
+        return image, tf.constant(1.0)
+    shape = tf.shape(image)[:2]
+    smaller, larger = (
+        tf.cast(value, tf.float32) for value in (tf.reduce_min(shape), tf.reduce_max(shape))
+    )
+    scale = tf.minimum(profile.image_min_side / smaller, profile.image_max_side / larger)
+    size = tf.cast(tf.round(tf.cast(shape, tf.float32) * scale), tf.int32)
+    levels = tf.round(tf.image.resize(image, size))  # the rule rounds to whole levels
+    return tf.cast(levels, tf.uint8), scale
+
+
+def _of_bytes(serve, profile):
+    """Return f(string [B]) -> what `serve` returns, boxes in pixels of each file."""
+    import tensorflow as tf
+
+    def of_one(file):
+        image = tf.io.decode_image(file, channels=3, expand_animations=False)
+        image, scale = _resized(tf.ensure_shape(image, (None, None, 3)), profile)
+        found = {name: values[0] for name, values in serve(image[None]).items()}
+        is_there = found["labels"][:, None] >= 0
+        return found | {"boxes": tf.where(is_there, found["boxes"] / scale, -1.0)}
+
+    kinds = (tf.float32, tf.float32, tf.int32)
+    signature = {name: tf.TensorSpec(None, kind) for name, kind in zip(OUTPUTS, kinds, strict=True)}
+    return lambda image_bytes: tf.map_fn(of_one, image_bytes, fn_output_signature=signature)
+
+
+def _write_saved_model(detector, folder, profile):
+    import tensorflow as tf
+
+    preprocessing = profile.preprocessing
     shape = (None, None, None, preprocessing.channels)
     images = tf.TensorSpec(shape, f"uint{preprocessing.bits}", name="images")
 
@@ -151,6 +193,9 @@ def _write_saved_model(detector, folder, preprocessing):
     archive = keras.export.ExportArchive()
     archive.track(detector)
     archive.add_endpoint("serving_default", serve, input_signature=[images])
+    if takes_bytes(profile):
+        files = tf.TensorSpec((None,), tf.string, name="image_bytes")
+        archive.add_endpoint("serving_bytes", _of_bytes(serve, profile), input_signature=[files])
     try:
         archive.write_out(str(folder), verbose=False)
     except tf.errors.OpError as error:  # TensorFlow's own writer raises no OSError

@@ -15,12 +15,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
+import numpy as np
 
+from keras_retinanet.export.runtimes import FILES, open_file
 from keras_retinanet.models import load_model
 from keras_retinanet.models.retinanet import network_of, retinanet_bbox
 from keras_retinanet.models.snapshot import profile_of
 from keras_retinanet.predict.runner import Runner
 from keras_retinanet.utils.detections import rows_by_image
+from keras_retinanet.utils.profile import Profile
 
 CANVAS_MULTIPLES = {"jax": 128}  # it compiles for every size
 CANVAS_MULTIPLE = 32
@@ -89,6 +92,40 @@ class KerasRuntime:
         return rows_by_image(outputs, lambda what: f"not a detector: {what}")
 
 
+class ExportedRuntime:
+    """A file of `keras_retinanet.export` in its own runtime.
+
+    Suppression and limits are inside of the file, so that what is wanted must be what it does.
+
+    Args:
+        path: of the file.
+        wanted: `Wanted`.
+        load: not used.
+    """
+
+    def __init__(self, path, wanted, load=None):
+        self._file = open_file(path)
+        profile = Profile.from_dict(self._file.facts["profile"])
+        self.profile = replace(profile, classes=_filled(profile.classes, profile.num_classes))
+        self.canvas_multiple = CANVAS_MULTIPLE
+        fixed = {
+            "another way of suppression": not wanted.suppress or wanted.agnostic,
+            "another IoU": wanted.nms_threshold not in (None, profile.nms_threshold),
+            "more detections": (wanted.max_detections or 0) > profile.max_detections,
+            "batches, since its network pads each picture for itself": wanted.batched
+            and profile.pad_multiple > 1,
+        }
+        asked = [what for what, is_asked in fixed.items() if is_asked]
+        if asked:
+            raise ValueError(f"{path}: cannot take {asked[0]}; use the snapshot it was made of")
+
+    def detect(self, levels, sizes):
+        """Return the rows of a batch; see the top of this file."""
+        red_first = levels[..., ::-1] if levels.shape[-1] == 3 else levels
+        outputs = self._file.detect(np.ascontiguousarray(red_first))
+        return rows_by_image(outputs, lambda what: f"not a detector: {what}")
+
+
 def _filled(names, count):
     """Return `count` class names, the label as text where there is none."""
     names = [*names, *[""] * count][:count]
@@ -110,7 +147,14 @@ class Kind:
     open: Callable
 
 
-RUNTIMES = (Kind("Keras", lambda path: True, KerasRuntime),)
+def _is_exported(path):
+    return path.suffix.lower() in FILES
+
+
+RUNTIMES = (
+    Kind("exported", _is_exported, ExportedRuntime),
+    Kind("Keras", lambda path: True, KerasRuntime),
+)
 
 
 def open_runtime(model, wanted, load=load_model):

@@ -15,6 +15,7 @@ from keras_retinanet import evaluation, models
 from keras_retinanet.bin import convert_model, evaluate
 from keras_retinanet.evaluation.measures import with_nulls
 from keras_retinanet.models.snapshot import profile_of
+from keras_retinanet.predict import Detector
 from keras_retinanet.preprocessing.csv_generator import CSVGenerator
 from keras_retinanet.utils.image import preprocess_image, read_image_bgr, resize_image
 from tests import sketch
@@ -201,6 +202,23 @@ def test_tensorflow_alone_detects_the_same_with_the_saved_model(converted, pictu
             assert found["labels"].dtype == np.int32
             for output, wanted in zip(OUTPUTS, detect(converted.detector, *pictures), strict=True):
                 np.testing.assert_allclose(found[output], wanted, atol=1e-3)
+
+
+def test_the_saved_model_takes_files_of_any_sizes(converted, drawn):
+    """As the detector does by way of OpenCV, whose resize differs by a level here and there."""
+    import tensorflow as tf
+
+    paths = [drawn / "val_1.png", drawn / "val_2.png"]
+    model = tf.saved_model.load(str(converted.paths["folder"]))
+    files = tf.constant([path.read_bytes() for path in paths])
+    found = model.signatures["serving_bytes"](image_bytes=files)
+    threshold = profile_of(converted.detector).score_threshold
+    truth = Detector(converted.detector, threshold=threshold).predict(paths)
+    for place, one in enumerate(truth):
+        count = len(one.scores)
+        assert count and (found["labels"][place].numpy() >= 0).sum() == count
+        np.testing.assert_allclose(found["scores"][place][:count], one.scores, atol=1e-3)
+        np.testing.assert_allclose(found["boxes"][place][:count], one.boxes, atol=0.1)
 
 
 def test_the_saved_model_names_its_classes(converted):

@@ -226,8 +226,8 @@ REFUSED = {
     ),
     "an unknown kind of file": (
         convert_model,
-        ["a.keras", "b.onnx"],
-        "unknown kind of file '.onnx'",
+        ["a.keras", "b.pb"],
+        "unknown kind of file '.pb'",
     ),
     "two places to start from": (
         train,

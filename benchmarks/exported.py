@@ -1,0 +1,94 @@
+"""Exported files beside our own detector: ONNX Runtime and OpenVINO, in one process, in turn.
+
+Weights are random, heads scaled as in `inference.py`, so that pictures have real work for
+suppression. Writes a Markdown table: medians of wall and CPU seconds, and the largest differences.
+
+    python benchmarks/exported.py
+    python benchmarks/exported.py --tiny
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import networks
+import numpy as np
+import report
+import scenes
+
+from keras_retinanet import models
+from keras_retinanet.export import proven
+from keras_retinanet.export.runtimes import open_file
+from keras_retinanet.models.snapshot import profile_of
+from keras_retinanet.predict.runner import Runner
+
+FULL = {"classes": 80, "above": 2000, "sizes": ["512x512", "800x1344"], "repeat": 5}
+TINY = {"classes": 3, "above": 50, "sizes": ["64x96"], "repeat": 1}
+
+
+def ours(detector):
+    """Return f(levels), red first, of the frozen detector."""
+    runner = Runner(detector, freeze=True, profile=profile_of(detector))
+    runner.settle()
+
+    def run(levels):
+        return runner.predict_on_batch(levels[..., ::-1], np.array([levels.shape[1:3]]))
+
+    return run
+
+
+def timed(run, levels):
+    """Return (wall, CPU) seconds of a call."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    run(levels)
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def measure(contenders, size, repeat):
+    """Return {name: (wall, CPU)}, medians of calls in turn after one that does not count."""
+    levels = scenes.picture(*scenes.parse_size(size), 0)[None]
+    found = {name: [] for name in contenders}
+    for turn in range(repeat + 1):
+        for name, run in contenders.items():
+            seconds = timed(run, levels)
+            if turn:
+                found[name].append(seconds)
+    return {
+        name: [statistics.median(part) for part in zip(*seconds, strict=True)]
+        for name, seconds in found.items()
+    }
+
+
+def main(words=None):
+    """Write the files, prove them, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tiny", action="store_true", help="toy sizes: does it run?")
+    args = parser.parse_args(words)
+    options = TINY if args.tiny else FULL
+    network = networks.our_network({**options, "dtype": "float32", "tiny": args.tiny})
+    networks.calibrate_ours(network, options["above"])
+    detector = models.convert_model(network)
+    contenders = {"ours, TensorFlow": ours(detector)}
+    with tempfile.TemporaryDirectory() as folder:
+        for form, kind in proven.FORMATS.items():
+            path = Path(folder) / f"o{form}"
+            started = time.perf_counter()
+            told = proven.export(detector, path)
+            seconds = time.perf_counter() - started
+            bytes_ = sum(path.with_suffix(suffix).stat().st_size for suffix in kind.files)
+            print(f"{kind.name}: {told['line']}; {bytes_ / 1e6:.0f} MB, made in {seconds:.0f} s")
+            file = open_file(path)
+            contenders[file.version] = file.detect
+        print(f"\n{report.machine()}\n")
+        print("| | " + " | ".join(contenders) + " |\n" + "| --- " * (1 + len(contenders)) + "|")
+        for size in options["sizes"]:
+            found = measure(contenders, size, options["repeat"])
+            for place, what in enumerate(("wall s", "CPU s")):
+                cells = [f"{np.round(found[name][place], 3)}" for name in contenders]
+                print(f"| {size}, {what} | " + " | ".join(cells) + " |")
+
+
+if __name__ == "__main__":
+    main()

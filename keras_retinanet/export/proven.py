@@ -1,0 +1,148 @@
+"""From a detector to a proven file: written aside, run in its own runtime, then handed over."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from keras_retinanet.export import gate, onnx_file, trial
+from keras_retinanet.export.dense import dense_function, tail_of
+from keras_retinanet.export.openvino_file import save_openvino
+from keras_retinanet.export.runtimes import open_file
+from keras_retinanet.models.retinanet import network_of, retinanet_bbox
+from keras_retinanet.models.snapshot import profile_of
+from keras_retinanet.utils.normalisation import normalised
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file.
+
+    Attributes:
+        name: as messages call it.
+        write: f(onnx.ModelProto, path).
+        files: suffixes of all files that belong to one.
+    """
+
+    name: str
+    write: Callable
+    files: tuple
+
+
+FORMATS = {
+    ".onnx": Format("ONNX", onnx_file.save_onnx, (".onnx",)),
+    ".xml": Format("OpenVINO", save_openvino, (".xml", ".bin")),
+}
+
+
+class Rejected(Exception):
+    """The file that was written does not do what its detector does."""
+
+
+def report_path(path):
+    """Return where the report on `path` goes."""
+    return Path(path).with_suffix(".report.json")
+
+
+def _runs(detector):
+    """Return f(levels) -> boxes, scores, labels of a detector, levels red first."""
+    preprocessing = profile_of(detector).preprocessing
+
+    def run(levels):
+        return detector(normalised(levels, preprocessing, order="rgb"), training=False)[:3]
+
+    return run
+
+
+def _findable(detector, batches):
+    """Return a score threshold above which some rows lie, near those of the best."""
+    dense, tail = dense_function(detector), tail_of(detector)
+    scores = [np.asarray(dense(levels)[1]).max(axis=(1, 2)) for levels in batches]
+    best = float(np.min(np.concatenate(scores)))
+    ranked = np.sort(np.asarray(dense(batches[0])[1])[0].max(axis=1))[::-1]
+    chosen = min(best, float(ranked[min(gate.WANTED_ROWS, len(ranked) - 1)]))
+    return float(1 / (1 + np.exp(-chosen))) if tail.is_logits else chosen
+
+
+def examine(detector, model, form, folder, batches):
+    """Return the gate's `Report` on a file, and the version of its runtime.
+
+    A detector that finds nothing in the pictures is compared at a lower threshold, in a copy of the
+    file that differs in that number alone.
+
+    Args:
+        detector: that the file was made of.
+        model: `onnx.ModelProto` that the file was made of.
+        form: suffix of the file, a key of `FORMATS`.
+        folder: for the file and its copy.
+        batches: of levels, red first.
+    """
+    path = Path(folder) / f"model{form}"
+    opened = open_file(path)
+    threshold = tail_of(detector).score_threshold
+    report = gate.examine(_runs(detector), opened.detect, batches, threshold)
+    if report.rows:
+        return report, opened.version
+    threshold = _findable(detector, batches)
+    lower = retinanet_bbox(network_of(detector), score_threshold=threshold)
+    copy = Path(folder) / f"copy{form}"
+    FORMATS[form].write(onnx_file.with_score_threshold(model, detector, threshold), copy)
+    return gate.examine(_runs(lower), open_file(copy).detect, batches, threshold), opened.version
+
+
+def _move(folder, form, path, ending=""):
+    """Move the files of a format from `folder` to where `path` names them."""
+    for suffix in reversed(form.files):  # the named file last: it is there when all is
+        target = path.with_suffix(suffix)
+        (folder / f"model{suffix}").replace(target.with_name(target.name + ending))
+
+
+def export(detector, path, pictures=None, size=None, batch=None, outputs="detections"):
+    """Write a detector to a file of another runtime, once that runtime has shown the same.
+
+    Args:
+        detector: of `models.convert_model`, on TensorFlow.
+        path: of the file; its suffix is a key of `FORMATS`.
+        pictures: levels [H, W, C] as the network sees them, red first; None draws some.
+        size: (height, width) of all pictures; None for any.
+        batch: pictures in a batch; None for any number.
+        outputs: key of `onnx_file.TAILS`. Other than detections are written without proof.
+
+    Returns:
+        the report, as it was written to `report_path(path)`.
+
+    Raises:
+        Rejected: it does something else; the files are there as `*.rejected`.
+        ValueError, OSError: it cannot be written.
+    """
+    path = Path(path)
+    form = FORMATS[path.suffix.lower()]
+    model = onnx_file.onnx_model(detector, size, batch, outputs)
+    report = {"file": path.name, "format": form.name, "outputs": outputs, "opset": onnx_file.OPSET}
+    folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        form.write(model, folder / f"model{path.suffix.lower()}")
+        found = None
+        if outputs == "detections":
+            pictures = (
+                trial.drawn_pictures(profile_of(detector), size) if pictures is None else pictures
+            )
+            batches = list(trial.batches_of(pictures, batch))
+            found, version = examine(detector, model, path.suffix.lower(), folder, batches)
+            report |= {"runtime": version} | found.to_dict()
+        report_path(path).write_text(json.dumps(report, indent=1), encoding="utf-8")
+        if found is not None and found.rows and not found.passed:
+            _move(folder, form, path, ".rejected")
+            raise Rejected(
+                f"{path}: does not do what the detector does: {found.line()}. It is kept as "
+                f"{path.name}.rejected; {report_path(path).name} has the numbers"
+            )
+        _move(folder, form, path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    proof = found.line() if found is not None else f"{outputs} are not compared with anything"
+    return report | {"line": proof}

@@ -1,0 +1,99 @@
+"""Exported files, opened by the libraries that will run them: levels in, rows out.
+
+`open_file(path)` gives an object with
+- `facts`: what the file says of itself, as `models.snapshot.facts_of`;
+- `detect(levels [B, H, W, C])` -> boxes [B, D, 4], scores [B, D], labels [B, D]; levels are red
+  first where there are three channels.
+"""
+
+import json
+from pathlib import Path
+
+from keras_retinanet.export.libraries import library
+from keras_retinanet.export.openvino_file import FACTS_OF_IR
+from keras_retinanet.models.snapshot import MEMBER
+
+NAMES = ("boxes", "scores", "labels")
+
+
+def _facts(text, path):
+    """Return the facts of a file's metadata.
+
+    Raises:
+        ValueError: it has none: another program wrote it.
+    """
+    if text is None:
+        raise ValueError(
+            f"{path}: has no profile of keras_retinanet in its metadata; "
+            "name a file that retinanet-convert-model wrote"
+        )
+    facts = json.loads(text)
+    if facts.get("outputs", "detections") != "detections":
+        raise ValueError(
+            f"{path}: gives {facts['outputs']}, not detections; convert the snapshot "
+            "again without --no-nms and --trt"
+        )
+    return facts
+
+
+class OnnxFile:
+    """An ONNX file in ONNX Runtime, on the CPU.
+
+    Raises:
+        ValueError: it is no ONNX file, or none of ours, or ONNX Runtime is not installed.
+    """
+
+    def __init__(self, path):
+        runtime = library("onnxruntime", "onnx")
+        options = runtime.SessionOptions()
+        options.log_severity_level = 3  # errors; it warns of every initializer that it folds
+        try:
+            self._session = runtime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its own classes, which derive from nothing in common
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"{path}: ONNX Runtime cannot open it: {reason}") from error
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.facts = _facts(metadata.get(MEMBER), path)
+        self.version = f"onnxruntime {runtime.__version__}"
+
+    def detect(self, levels):
+        """Return boxes, scores and labels of a batch."""
+        (given,) = self._session.get_inputs()
+        return self._session.run(list(NAMES), {given.name: levels})
+
+
+class OpenVinoFile:
+    """OpenVINO's two files in OpenVINO, on the CPU, in float32.
+
+    Raises:
+        ValueError: they cannot be read, are none of ours, or OpenVINO is not installed.
+    """
+
+    def __init__(self, path):
+        openvino = library("openvino", "openvino")
+        try:
+            model = openvino.Core().read_model(str(path))
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise ValueError(f"{path}: OpenVINO cannot open it: {reason}") from error
+        has = model.has_rt_info(FACTS_OF_IR)
+        self.facts = _facts(model.get_rt_info(FACTS_OF_IR).astype(str) if has else None, path)
+        # without the hint it computes in bfloat16 where the processor can
+        options = {"INFERENCE_PRECISION_HINT": "f32"}
+        self._compiled = openvino.Core().compile_model(model, "CPU", options)
+        self.version = f"openvino {openvino.__version__}"
+
+    def detect(self, levels):
+        """Return boxes, scores and labels of a batch."""
+        found = self._compiled([levels])
+        return [found[name] for name in NAMES]
+
+
+FILES = {".onnx": OnnxFile, ".xml": OpenVinoFile}
+
+
+def open_file(path):
+    """Return an exported file, opened; see the top of this file."""
+    return FILES[Path(path).suffix.lower()](path)

@@ -1,0 +1,131 @@
+"""Files of other runtimes give what the detector gives, or are set aside."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_retinanet import models
+from keras_retinanet.models.snapshot import profile_of
+from keras_retinanet.predict import Detector
+from tests import sketch
+from tests.models.tiny import tiny_network
+
+pytest.importorskip("tf2onnx", reason="the extra onnx is not installed")
+pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="files are written by way of TensorFlow"
+)
+FORMS = {".onnx": "onnxruntime", ".xml": "openvino"}
+
+
+def finding(network, scale=30):
+    """Return `network` with last layers whose scores and boxes are all different."""
+    rng = np.random.default_rng(0)
+    for name, spread in (("classification", scale), ("regression", scale / 10)):
+        layer = network.get_layer(f"{name}_submodel").get_layer(f"pyramid_{name}")
+        layer.kernel.assign(rng.normal(0, spread, layer.kernel.shape))
+    return network
+
+
+@pytest.fixture(scope="module")
+def detector():
+    """Return a detector that finds something in noise."""
+    return models.convert_model(finding(tiny_network()), score_threshold=0.1, max_detections=30)
+
+
+@pytest.fixture(scope="module", params=FORMS, ids=FORMS.values())
+def exported(request, detector, tmp_path_factory):
+    """Return a file of the detector, and its report."""
+    from keras_retinanet.export.proven import export
+
+    pytest.importorskip(FORMS[request.param], reason="the extra is not installed")
+    path = tmp_path_factory.mktemp("exported") / f"o{request.param}"
+    return path, export(detector, path)
+
+
+def test_a_file_is_proven_at_two_sizes_and_two_batch_sizes(exported):
+    path, report = exported
+    assert report["passed"] and report["rows"] > 30, report["line"]
+    assert len({tuple(case["size"]) for case in report["cases"]}) == 2
+    assert {case["batch"] for case in report["cases"]} == {1, 2}
+    written = json.loads((path.parent / "o.report.json").read_text())
+    assert written["rows"] == report["rows"] and written["runtime"].startswith(FORMS[path.suffix])
+    left = {"o.report.json", path.name} | ({"o.bin"} if path.suffix == ".xml" else set())
+    assert {file.name for file in path.parent.iterdir()} == left
+
+
+def test_the_detector_class_opens_it(exported, detector):
+    path, _ = exported
+    picture = np.random.default_rng(5).integers(0, 256, (90, 70, 3), np.uint8)
+    options = {"threshold": 0.1, "resize": False}
+    mine = Detector(detector, **options).predict(picture)[0]
+    found = Detector(path, **options)
+    assert found.profile.anchors == profile_of(detector).anchors
+    other = found.predict(picture)[0]
+    assert len(mine.scores) > 3
+    np.testing.assert_allclose(other.boxes, mine.boxes, atol=0.01)
+    np.testing.assert_allclose(other.scores, mine.scores, atol=1e-4)
+    np.testing.assert_array_equal(other.labels, mine.labels)
+
+
+@pytest.mark.parametrize(
+    "option", [{"nms_threshold": 0.3}, {"agnostic": True}, {"soft_nms": "linear"}]
+)
+def test_what_a_file_cannot_do_is_refused(exported, option):
+    path, _ = exported
+    with pytest.raises(ValueError, match=f"{path.name}: cannot take .*; use the snapshot"):
+        Detector(path, **option)
+
+
+def test_another_programs_file_is_refused(tmp_path):
+    (tmp_path / "o.onnx").write_bytes(b"no protobuf")
+    with pytest.raises(ValueError, match=r"o\.onnx: ONNX Runtime cannot open it"):
+        Detector(tmp_path / "o.onnx")
+
+
+def test_a_file_that_does_something_else_is_set_aside(detector, tmp_path, monkeypatch):
+    from keras_retinanet.export import onnx_tail, proven
+
+    right = onnx_tail.thresholds
+
+    def wrong(tail, score_threshold=None):
+        return right(tail, score_threshold) | {"iou_threshold": [0.01]}
+
+    monkeypatch.setattr(onnx_tail, "thresholds", wrong)
+    with pytest.raises(proven.Rejected, match=r"have no like.*kept as o\.onnx\.rejected"):
+        proven.export(detector, tmp_path / "o.onnx")
+    names = {file.name for file in tmp_path.iterdir()}
+    assert names == {"o.onnx.rejected", "o.report.json"}
+    assert not json.loads((tmp_path / "o.report.json").read_text())["passed"]
+
+
+def test_a_network_that_finds_nothing_is_proven_at_a_lower_threshold(tmp_path):
+    from keras_retinanet.export.proven import export
+
+    with sketch.known():
+        network = models.backbone(sketch.NAME).retinanet(
+            3, pyramid_features=8, head_features=8, head_layers=1
+        )
+    detector = models.convert_model(finding(network, 0.5), score_threshold=0.9999)
+    report = export(detector, tmp_path / "o.onnx", size=(96, 128), batch=2)
+    assert report["passed"] and 0 < report["score_threshold"] < 0.99
+    assert [case["size"] for case in report["cases"]] == [(96, 128)] * 2
+
+
+def test_all_boxes_and_tensorrts_operator(detector, tmp_path):
+    import onnx
+
+    from keras_retinanet.export.proven import export
+
+    export(detector, tmp_path / "trt.onnx", outputs="trt")
+    graph = onnx.load(tmp_path / "trt.onnx").graph
+    last = graph.node[-1]
+    assert last.op_type == "EfficientNMS_TRT" and len(graph.output) == 4
+    values = {one.name: onnx.helper.get_attribute_value(one) for one in last.attribute}
+    assert (values["max_output_boxes"], values["score_activation"]) == (30, 1)
+    assert values["score_threshold"] == pytest.approx(0.1)
+    export(detector, tmp_path / "all.onnx", outputs="all-boxes")
+    with pytest.raises(ValueError, match="gives all-boxes, not detections"):
+        Detector(tmp_path / "all.onnx")
