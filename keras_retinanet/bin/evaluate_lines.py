@@ -40,11 +40,25 @@ def _more_lines(results):
     if lrp["localisation"] is not None:
         parts = ", ".join(f"{key} {lrp[key]:.3f}" for key in ("localisation", "false", "missed"))
         yield f"LRP error: {lrp['oLRP']:.3f} ({parts})"
+    if results["errors"]["AP"] is not None:
+        yield error_line(results["errors"])
     if best["threshold"] is not None:
         yield (
             f"Best F1: {best['F1']:.3f} above score {best['threshold']:.3f} "
             f"(precision {best['precision']:.3f}, recall {best['recall']:.3f})"
         )
+
+
+def error_line(errors):
+    """Return what each kind of error costs, the dearest first, in hundredths of AP.
+
+    A kind whose mending would leave nothing to measure, all objects being missed, is left out.
+    """
+    costs = {kind: errors["costs"][kind] for kind in errors["counts"]}
+    known = {kind: cost for kind, cost in costs.items() if cost is not None}
+    kinds = sorted(known, key=lambda kind: -known[kind])
+    parts = (f"{kind} {100 * known[kind]:.1f}" for kind in kinds)
+    return f"AP lost to errors of {100 * errors['AP']:.1f} AP50: {', '.join(parts)}"
 
 
 def comparison_line(comparison):

@@ -17,6 +17,7 @@ from keras_retinanet.evaluation.coco_numbers import (
     twelve_numbers,
 )
 from keras_retinanet.evaluation.confusion import confusion_matrix, sparse
+from keras_retinanet.evaluation.errors import error_numbers
 from keras_retinanet.evaluation.lrp import lrp_by_class, nan_mean
 from keras_retinanet.evaluation.open_images import CHALLENGE, open_images_by_class
 from keras_retinanet.evaluation.operating_points import operating_points
@@ -88,7 +89,7 @@ def _open_images(columns, iou_threshold):
 
 
 def _at_one_threshold(matched, iou_threshold):
-    """Return the numbers that look at one IoU threshold: F1, LRP, confusion."""
+    """Return the numbers that look at one IoU threshold: F1, LRP, confusion, errors."""
     found = outcomes(matched, iou_threshold)
     points, points_by_class = operating_points(found)
     lrp, lrp_classes = lrp_by_class(found, iou_threshold)
@@ -99,7 +100,8 @@ def _at_one_threshold(matched, iou_threshold):
         {"F1": point, "LRP": error}
         for point, error in zip(points_by_class, lrp_classes, strict=True)
     ]
-    return {"F1": points, "LRP": lrp, "confusion": confusion}, classes
+    errors = error_numbers(matched, found, iou_threshold)
+    return {"F1": points, "LRP": lrp, "confusion": confusion, "errors": errors}, classes
 
 
 def _intervals(matched, draws, seed):
