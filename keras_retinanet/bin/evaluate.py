@@ -185,6 +185,17 @@ def measure(args, generator, detections, found):
     }, by_class
 
 
+def find_suspects(args, generator, found):
+    """Write the suspect labels; return the line about them."""
+    from keras_retinanet.bin.evaluate_suspects import suspect_rows, suspects_line, write_suspects
+    from keras_retinanet.evaluation.dataset_columns import columns_of_dataset
+
+    columns = columns_of_dataset(generator, found)
+    rows, threshold = suspect_rows(generator, columns, args.iou_threshold, args.score_threshold)
+    write_suspects(args.suspects, rows)
+    return suspects_line(args.suspects, rows, threshold)
+
+
 def main(args=None):
     """Run the command with the words `args`; return the numbers, a nested dictionary.
 
@@ -195,7 +206,7 @@ def main(args=None):
     args = parse_args(args)
     for notice in args.notices:
         print(notice)
-    for option in ("json", "save_results"):
+    for option in ("json", "save_results", "suspects"):
         if getattr(args, option):
             check_new_file(getattr(args, option), f"--{option.replace('_', '-')}")
     if args.save_path:
@@ -212,6 +223,8 @@ def main(args=None):
     results = {**numbers, **about}
     for line in result_lines(results, by_class, generator.label_to_name):
         print(line)
+    if args.suspects:
+        print(find_suspects(args, generator, found))
     if args.json:
         write_results_json(args.json, with_nulls(results), indent=1)
     return results

@@ -44,6 +44,9 @@ def _add_measure(parser):
 def _add_results(parser):
     parser.add_argument("--results", help="COCO results file to measure, in place of a model")
     parser.add_argument("--save-results", help="file for the detections, as COCO results")
+    parser.add_argument(
+        "--suspects", metavar="FILE", help="CSV file for labels that sure detections contradict"
+    )
     parser.add_argument("--compare", metavar="RESULTS", help="COCO results file to compare with")
     parser.add_argument(
         "--draws",

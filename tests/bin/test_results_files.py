@@ -1,6 +1,8 @@
 """retinanet-evaluate on results files: in place of a model, compared, written, refused."""
 
+import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -68,6 +70,25 @@ def measured(drawn, tmp_path, rows, *words):
     path.write_text(json.dumps(rows))
     data = ["csv", str(drawn / "val.csv"), str(drawn / "classes.csv")]
     return evaluate.main([*data, "--results", str(path), "--draws", "20", *map(str, words)])
+
+
+def test_suspect_labels_are_written_as_annotation_rows(drawn, tmp_path, rows, capsys):
+    """One detection where nothing is, and one of the other class in place of the right one."""
+    wrong = [{**rows[0], "category_id": 1 - rows[0]["category_id"], "score": 0.95}, *rows[1:]]
+    stray = {**rows[0], "image_id": 0, "bbox": [100, 60, 20, 20], "score": 0.9}
+    path = tmp_path / "suspects.csv"
+    measured(drawn, tmp_path, [*wrong, stray], "--suspects", path, "--score-threshold", "0.5")
+    line = f"{path}: suspect labels at scores above 0.50: 1 class, 1 missing"
+    assert line in capsys.readouterr().out
+    with path.open(newline="") as stream:
+        one, other = csv.DictReader(stream)
+    names = ("disc", "square")
+    assert (one["reason"], one["score"]) == ("class", "0.9500")
+    assert one["class"] == names[wrong[0]["category_id"]]
+    assert one["given_class"] == names[rows[0]["category_id"]] and one["x1"] == one["given_x1"]
+    assert Path(one["path"]).name == f"val_{rows[0]['image_id']}.png"
+    assert (other["reason"], other["x2"], other["given_x1"]) == ("missing", "120.0", "")
+    assert Path(other["path"]).name == "val_0.png"
 
 
 def test_perfect_results_have_perfect_numbers(drawn, tmp_path, rows, capsys):
