@@ -185,6 +185,24 @@ def measure(args, generator, detections, found):
     }, by_class
 
 
+def store(args, generator, found):
+    """Write the threshold of each class into the snapshot; return the line about them."""
+    from keras_retinanet.bin import evaluate_thresholds as thresholds
+    from keras_retinanet.evaluation.dataset_columns import columns_of_dataset
+    from keras_retinanet.models.snapshot import read_facts
+
+    profile, classes = read_facts(args.model)["profile"], class_names(generator)
+    labels = labels_for(profile, classes, args.model, report=lambda line: None)
+    places = range(profile.num_classes) if labels is None else labels.tolist()
+    names = [classes[place] if place >= 0 else None for place in places]
+    columns = columns_of_dataset(generator, found)
+    points = thresholds.points_by_name(
+        generator, columns, args.iou_threshold, args.store_thresholds
+    )
+    advised = thresholds.store_thresholds(args.model, points, names)
+    return thresholds.stored_line(args.model, profile.classes, points, names, advised)
+
+
 def find_suspects(args, generator, found):
     """Write the suspect labels; return the line about them."""
     from keras_retinanet.bin.evaluate_suspects import suspect_rows, suspects_line, write_suspects
@@ -225,6 +243,8 @@ def main(args=None):
         print(line)
     if args.suspects:
         print(find_suspects(args, generator, found))
+    if args.store_thresholds:
+        print(store(args, generator, found))
     if args.json:
         write_results_json(args.json, with_nulls(results), indent=1)
     return results

@@ -4,6 +4,7 @@ import argparse
 
 from keras_retinanet.bin.console import Parser, add_everywhere, number
 from keras_retinanet.bin.datasets import add_datasets
+from keras_retinanet.bin.evaluate_thresholds import BEST, check, parse_rule
 from keras_retinanet.bin.model_files import add_model_options
 from keras_retinanet.bin.picture_options import add_picture_options, check_sides
 from keras_retinanet.bin.tile_options import add_tiles, check_tiles
@@ -46,6 +47,15 @@ def _add_results(parser):
     parser.add_argument("--save-results", help="file for the detections, as COCO results")
     parser.add_argument(
         "--suspects", metavar="FILE", help="CSV file for labels that sure detections contradict"
+    )
+    parser.add_argument(
+        "--store-thresholds",
+        nargs="?",
+        const=(BEST, None),
+        type=parse_rule,
+        metavar="RULE",
+        help="write the threshold of each class into the snapshot, for predictions: best-f1, "
+        "precision=SHARE or recall=SHARE",
     )
     parser.add_argument("--compare", metavar="RESULTS", help="COCO results file to compare with")
     parser.add_argument(
@@ -100,6 +110,7 @@ def parse_args(args=None):
         check_sides(parsed)
         check_tiles(parsed)
         _check_results(parsed)
+        check(parsed)
     except ValueError as error:
         parser.error(str(error))
     if parsed.no_resize and (parsed.image_min_side or parsed.image_max_side):

@@ -15,7 +15,6 @@ FORMATS = ("json", "csv", "coco", "yolo", "voc", "labelme")
 SOFT = ("gaussian", "linear")
 MERGES = ("fusion", "nms")
 FLIPS = ("flip", "vflip")
-THRESHOLD = 0.5
 
 
 def parse_thresholds(text):
@@ -77,8 +76,7 @@ def _add_detections(parser):
     parser.add_argument(
         "--threshold",
         type=parse_thresholds,
-        default=THRESHOLD,
-        help="least score: 0.5, or by class, cat=0.4,dog=0.6",
+        help="least score, 0.5, or by class, cat=0.4,dog=0.6 (what the model advises, else 0.5)",
     )
     parser.add_argument("--classes", type=parse_words, help="names of those to tell (all)")
     parser.add_argument("--max-detections", type=count, help="of a picture (the model's own)")

@@ -63,7 +63,7 @@ def limits_of(args):
 
 def floor_of(threshold):
     """Return the lowest threshold of an option and `FLOOR`."""
-    given = threshold.values() if isinstance(threshold, dict) else [threshold]
+    given = threshold.values() if isinstance(threshold, dict) else [threshold or FLOOR]
     return min(FLOOR, *given)
 
 
@@ -91,11 +91,12 @@ def serve(args, make_detector):
     bound = bound_socket(args.host or HOST, args.serve)  # a taken port shows before a long start
     with bound:
         start_keras(args.gpu)
-        from keras_retinanet.predict.options import Options, label_thresholds
+        from keras_retinanet.predict.options import Options, label_thresholds, with_advised
         from keras_retinanet.serve.app import make_app
 
         detector = make_detector(floor_of(args.threshold))
         asked = Options(threshold=args.threshold, classes=args.classes)
+        asked = with_advised(asked, detector.profile)
         thresholds = label_thresholds(asked, detector.classes)
         limits = limits_of(args)
         app = make_app(detector, thresholds, limits, Path(args.model).stem)

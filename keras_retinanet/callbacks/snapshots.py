@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 
 from keras_retinanet.models.optimizer import write_state
-from keras_retinanet.models.snapshot import save_snapshot, written_aside
+from keras_retinanet.models.snapshot import save_snapshot, trained_profile, written_aside
 
 LAST, BEST = "last.keras", "best.keras"
 
@@ -44,7 +44,7 @@ class KeepLast(keras.callbacks.Callback):
         extra = self.extra | _facts(epoch, logs) | {"iterations": int(optimizer.iterations)}
         with written_aside(state_path(self.path)) as state:
             write_state(optimizer, state)
-            save_snapshot(self.network, self.path, extra=extra)
+            save_snapshot(self.network, self.path, trained_profile(self.network), extra)
         self.written = epoch + 1
 
 
@@ -79,7 +79,8 @@ class KeepBest(keras.callbacks.Callback):
         if self.best is None or value > self.best[0]:
             _ = self.model.trainable_variables  # as in KeepLast
             self.best = (value, epoch + 1)
-            save_snapshot(self.network, self.path, extra=self.extra | _facts(epoch, logs))
+            extra = self.extra | _facts(epoch, logs)
+            save_snapshot(self.network, self.path, trained_profile(self.network), extra)
 
 
 def _facts(epoch, logs):

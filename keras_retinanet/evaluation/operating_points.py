@@ -51,6 +51,35 @@ def best_point(scores, hits, objects):
     return {"threshold": between(scores, place), **point(hits[: place + 1], objects)}
 
 
+def point_of_precision(scores, hits, objects, least):
+    """Return the `point` of the highest recall whose precision is at least `least`.
+
+    The threshold is nan where no score gives it.
+    """
+    ends = ends_of_ties(scores)
+    precision = np.cumsum(hits)[ends] / (ends + 1) if len(ends) else np.zeros(0)
+    places = ends[(precision >= least) & (np.cumsum(hits)[ends] > 0)] if len(ends) else ends
+    return _at(scores, hits, objects, places[-1:])
+
+
+def point_of_recall(scores, hits, objects, least):
+    """Return the `point` of the highest threshold whose recall is at least `least`.
+
+    The threshold is nan where no score gives it.
+    """
+    ends = ends_of_ties(scores)
+    recall = np.cumsum(hits)[ends] / max(objects, 1) if len(ends) else np.zeros(0)
+    return _at(scores, hits, objects, ends[recall >= least][:1])
+
+
+def _at(scores, hits, objects, places):
+    """Return the `point` at the only one of `places`, or of nan."""
+    if not objects or not len(places):
+        return {"threshold": float("nan"), **point(hits[:0], objects)}
+    place = int(places[0])
+    return {"threshold": between(scores, place), **point(hits[: place + 1], objects)}
+
+
 def of_all_classes(outcomes):
     """Return (scores [n], hits [n], objects) of all classes together, scores descending."""
     kept = np.flatnonzero(outcomes.counts)

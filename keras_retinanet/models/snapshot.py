@@ -9,6 +9,7 @@ import os
 import tempfile
 import zipfile
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,29 @@ def save_snapshot(model, path, profile=None, extra=None, arrays=()):
             for name, array in arrays:
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
                     np.lib.format.write_array(stream, np.asanyarray(array), allow_pickle=False)
+
+
+def trained_profile(model):
+    """Return the profile of `model` without what was found out about its weights of before."""
+    return replace(profile_of(model), advised_thresholds=())
+
+
+def rewrite_profile(path, profile):
+    """Give the snapshot `path` another profile, atomically; all else stays as it is, to the bit.
+
+    Raises:
+        SnapshotError: it is no snapshot with a profile.
+        OSError: it cannot be written; what was there is untouched.
+    """
+    if "profile" not in read_facts(path):
+        raise SnapshotError(f"{path}: has no profile; name a file that retinanet-train wrote.")
+    with zipfile.ZipFile(path) as old, written_aside(path) as aside:
+        facts = json.loads(old.read(MEMBER)) | {"profile": profile.to_dict()}
+        with zipfile.ZipFile(aside, "w") as new:
+            for member in old.infolist():
+                is_facts = member.filename == MEMBER
+                content = json.dumps(facts, indent=1).encode() if is_facts else old.read(member)
+                new.writestr(member, content, compress_type=member.compress_type)
 
 
 def read_facts(path):

@@ -11,8 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from keras_retinanet.models import load_model
+from keras_retinanet.models.snapshot import profile_of, read_facts
 from keras_retinanet.predict.background import in_background
-from keras_retinanet.predict.options import Options, label_thresholds, with_sides
+from keras_retinanet.predict.options import (
+    Options,
+    label_thresholds,
+    with_advised,
+    with_sides,
+)
 from keras_retinanet.predict.pictures import ArrayPicture, FilePicture, as_levels
 from keras_retinanet.predict.results import Result
 from keras_retinanet.predict.runtimes import Wanted, open_runtime
@@ -63,12 +69,15 @@ class Detector:
     def __init__(self, model, order="bgr", load=load_model, **options):
         if order not in ("bgr", "rgb"):
             raise ValueError(f"order must be bgr or rgb. Received: {order!r}")
-        self.options, self._order = Options(**options), order
-        asked = self.options
+        self._order = order
+        self.options = asked = with_advised(Options(**options), _known_profile(model))
         self._views = views_of(asked.tta)
         self._floor = min(asked.thresholds.values())
-        wanted = _wanted(asked, self._floor)
-        self._runtime = open_runtime(model, wanted, load)
+        self._runtime = open_runtime(model, _wanted(asked, self._floor), load)
+        self.options = asked = with_advised(asked, self._runtime.profile)
+        if min(asked.thresholds.values()) < self._floor:  # known only now that it is open
+            self._floor = min(asked.thresholds.values())
+            self._runtime = open_runtime(model, _wanted(asked, self._floor), load)
         self.profile = with_sides(self._runtime.profile, asked)
         self.classes = self.profile.classes
         self._thresholds = np.array(label_thresholds(asked, self.classes), np.float32)
@@ -223,6 +232,19 @@ class Detector:
         own = (told.boxes, told.scores, told.labels)
         size = tuple(int(side) for side in picture.shape)
         return Result(*own, self.classes, size, path, name, picture.image)
+
+
+def _known_profile(model):
+    """Return the profile of a network, or of a snapshot without opening its weights; None if none.
+
+    What is wrong with the file is told where it is opened.
+    """
+    if not isinstance(model, (str, Path)):
+        return profile_of(model)
+    try:
+        return read_facts(model).get("profile") if Path(model).suffix == ".keras" else None
+    except (OSError, ValueError):
+        return None
 
 
 def _wanted(options, floor):

@@ -20,7 +20,8 @@ class Options:
 
     Attributes:
         threshold: scores must be above it; a number, or {class name: number} with the number of
-            all other classes under None (0.5).
+            all other classes under None (0.5). None for what the model advises for each class,
+            0.5 where it advises nothing.
         classes: names of the classes to tell; None for all.
         max_detections: told of a picture; the model's own for None.
         batch_size: pictures that go through the network together.
@@ -39,7 +40,7 @@ class Options:
         max_pixels: larger files are refused; 178,956,970 for None, 2^30 in tiles.
     """
 
-    threshold: float | Mapping = THRESHOLD
+    threshold: float | Mapping | None = None
     classes: tuple | None = None
     max_detections: int | None = None
     batch_size: int = 1
@@ -78,7 +79,7 @@ class Options:
     @property
     def thresholds(self):
         """Return {class name: threshold}, that of all others under None."""
-        given = self.threshold
+        given = THRESHOLD if self.threshold is None else self.threshold
         return {None: THRESHOLD, **given} if isinstance(given, Mapping) else {None: given}
 
     @property
@@ -99,6 +100,16 @@ class Options:
 def _check_choice(name, value, known):
     if value not in known:
         raise ValueError(f"{name} must be one of {known}. Received: {value!r}")
+
+
+def with_advised(options, profile):
+    """Return `options` with the thresholds that a `Profile` advises, where none is asked for."""
+    advised = profile.advised_thresholds if profile else ()
+    if options.threshold is not None or not advised or len(advised) != len(profile.classes):
+        return options
+    pairs = zip(profile.classes, advised, strict=True)
+    known = {name: value for name, value in pairs if value is not None and name}
+    return replace(options, threshold={None: THRESHOLD, **known})
 
 
 def label_thresholds(options, classes):

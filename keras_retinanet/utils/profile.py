@@ -47,6 +47,8 @@ class Profile:
         anchors, levels: the grid; one size and stride in `anchors` for each level.
         box_coding, box_mean, box_std, box_pixel, box_clamp: see `BoxCoder`.
         score_threshold, nms_threshold, max_detections: of the detector.
+        advised_thresholds: score of each label above which a detection is worth telling, None
+            where nobody knows; empty where none was looked for.
         candidates: how many (anchor, class) pairs reach NMS; None for all, as in 1.0.
         level_candidates: how many of each pyramid level; None for all.
         nms, class_specific_filter, nms_within: switches of `layers.FilterDetections`.
@@ -85,6 +87,7 @@ class Profile:
     score_threshold: float = 0.05
     nms_threshold: float = 0.5
     max_detections: int = 300
+    advised_thresholds: tuple = ()
     candidates: int | None = None
     level_candidates: int | None = None
     nms: bool = True
@@ -94,7 +97,7 @@ class Profile:
     clip_margin: float = 1.0
 
     def __post_init__(self):
-        for name in ("classes", "levels", "box_mean", "box_std"):
+        for name in ("classes", "levels", "box_mean", "box_std", "advised_thresholds"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         object.__setattr__(self, "preprocessing", preprocessing_of(self.preprocessing))
         if isinstance(self.anchors, dict):

@@ -133,7 +133,7 @@ def test_the_parsers_choices_are_the_detectors():
     assert predict_options.SOFT == options.SOFT
     assert predict_options.MERGES == options.MERGES
     assert predict_options.FLIPS == options.FLIPS
-    assert predict_options.THRESHOLD == options.THRESHOLD == options.Options().threshold
+    assert options.Options().thresholds == {None: options.THRESHOLD}
 
 
 def test_help_takes_little_time():

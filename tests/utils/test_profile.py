@@ -41,6 +41,7 @@ OTHER = Profile(
     score_threshold=0.2,
     nms_threshold=0.6,
     max_detections=10,
+    advised_thresholds=(0.3, None),
     candidates=1000,
     nms=False,
     class_specific_filter=False,

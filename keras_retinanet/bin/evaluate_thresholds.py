@@ -1,0 +1,86 @@
+"""--store-thresholds: the score of each class that is worth telling, into the snapshot."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+BEST = "best-f1"
+GOALS = ("precision", "recall")
+
+
+def parse_rule(text):
+    """Return ("best-f1", None), ("precision", share) or ("recall", share)."""
+    name, _, value = text.partition("=")
+    if text == BEST:
+        return BEST, None
+    try:
+        share = float(value)
+    except ValueError:
+        share = -1.0
+    if name not in GOALS or not 0 < share <= 1:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is none of {BEST}, precision=SHARE and recall=SHARE, such as precision=0.9"
+        )
+    return name, share
+
+
+def check(args):
+    """Raise ValueError where there is no snapshot to write to."""
+    if args.store_thresholds and (args.results or Path(args.model).suffix != ".keras"):
+        given = args.results or args.model
+        raise ValueError(f"--store-thresholds writes into a .keras snapshot, not for {given}")
+
+
+def points_by_name(generator, columns, iou_threshold, rule):
+    """Return {name of a class: its point}; see `evaluation.operating_points`."""
+    from functools import partial
+
+    from keras_retinanet.evaluation import operating_points as points
+    from keras_retinanet.evaluation.coco_numbers import prepare
+    from keras_retinanet.evaluation.dataset_columns import class_names_of
+    from keras_retinanet.evaluation.outcomes import outcomes
+
+    name, share = rule
+    find = {
+        BEST: points.best_point,
+        "precision": partial(points.point_of_precision, least=share),
+        "recall": partial(points.point_of_recall, least=share),
+    }[name]
+    found = outcomes(prepare(columns, iou_threshold), iou_threshold)
+    return {
+        kind: find(*found.of_class(label)[:2], int(found.objects[label]))
+        for label, kind in enumerate(class_names_of(generator, columns))
+    }
+
+
+def store_thresholds(path, points, names):
+    """Write thresholds into a snapshot.
+
+    Args:
+        path: of the snapshot.
+        points: of `points_by_name`.
+        names: of the dataset's class of each label of the model, None for none.
+
+    Returns:
+        the threshold of each label, None where there is none.
+    """
+    from keras_retinanet.models.snapshot import read_facts, rewrite_profile
+
+    found = [points[name]["threshold"] if name in points else float("nan") for name in names]
+    advised = tuple(round(value, 4) if 0 <= value <= 1 else None for value in found)
+    profile = read_facts(path)["profile"]
+    rewrite_profile(path, replace(profile, advised_thresholds=advised))
+    return advised
+
+
+def stored_line(path, classes, points, names, advised):
+    """Return what was stored, in a sentence."""
+    parts = []
+    for kind, name, value in zip(classes, names, advised, strict=True):
+        if value is None:
+            parts.append(f"{kind} none")
+            continue
+        point = points[name]
+        share = f"precision {point['precision']:.2f}, recall {point['recall']:.2f}"
+        parts.append(f"{kind} {value:.2f} ({share})")
+    return f"{path}: advised thresholds: {'; '.join(parts)}"

@@ -1,0 +1,115 @@
+"""--store-thresholds: found by hand, written without touching a weight, used by prediction."""
+
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from keras_retinanet import models
+from keras_retinanet.bin import evaluate
+from keras_retinanet.bin.evaluate_thresholds import parse_rule
+from keras_retinanet.evaluation.operating_points import point_of_precision, point_of_recall
+from keras_retinanet.models.snapshot import (
+    MEMBER,
+    attach_profile,
+    profile_of,
+    read_facts,
+    rewrite_profile,
+    save_snapshot,
+    trained_profile,
+)
+from keras_retinanet.predict import Detector
+from tests.models.tiny import tiny_network
+
+SCORES = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
+HITS = np.array([True, False, True, True, False])
+
+
+@pytest.mark.parametrize(
+    ("find", "least", "threshold", "precision", "recall"),
+    [
+        (point_of_precision, 0.9, 0.85, 1.0, 0.25),
+        (point_of_precision, 0.75, 0.55, 0.75, 0.75),
+        (point_of_recall, 0.5, 0.65, 2 / 3, 0.5),
+        (point_of_recall, 0.75, 0.55, 0.75, 0.75),
+    ],
+)
+def test_wished_precision_and_recall(find, least, threshold, precision, recall):
+    """Of four objects three are found."""
+    found = find(SCORES, HITS, 4, least)
+    assert found["threshold"] == pytest.approx(threshold)
+    assert (found["precision"], found["recall"]) == pytest.approx((precision, recall))
+
+
+@pytest.mark.parametrize("find", [point_of_precision, point_of_recall])
+def test_what_cannot_be_had_has_no_threshold(find):
+    assert np.isnan(find(SCORES, np.zeros(5, bool), 4, 0.8)["threshold"])
+    assert np.isnan(find(SCORES[:0], HITS[:0], 4, 0.8)["threshold"])
+    assert np.isnan(point_of_recall(SCORES, HITS, 4, 0.8)["threshold"])
+
+
+@pytest.mark.parametrize("text", ["best", "precision", "recall=0", "precision=2", "f1=0.5"])
+def test_other_rules_are_refused(text, outcome):
+    words = ["--store-thresholds", text, "csv", "a.csv", "c.csv", "m.keras"]
+    code, error = outcome(evaluate, words)
+    assert code == 2 and "is none of best-f1, precision=SHARE and recall=SHARE" in error
+    assert parse_rule("recall=0.5") == ("recall", 0.5)
+
+
+def test_only_snapshots_are_written_to(outcome):
+    code, error = outcome(evaluate, ["csv", "a.csv", "c.csv", "m.h5", "--store-thresholds"])
+    assert code == 2 and "--store-thresholds writes into a .keras snapshot, not for m.h5" in error
+
+
+@pytest.fixture
+def snapshot(tmp_path):
+    path = tmp_path / "o.keras"
+    save_snapshot(tiny_network(), path)
+    return path
+
+
+def test_all_but_the_profile_stays_as_it_is(snapshot):
+    with zipfile.ZipFile(snapshot) as archive:
+        before = {name: archive.read(name) for name in archive.namelist()}
+    profile = read_facts(snapshot)["profile"]
+    rewrite_profile(snapshot, replace(profile, advised_thresholds=(0.25, None)))
+    with zipfile.ZipFile(snapshot) as archive:
+        after = {name: archive.read(name) for name in archive.namelist()}
+    assert before.keys() == after.keys()
+    assert [name for name in before if before[name] != after[name]] == [MEMBER]
+    assert read_facts(snapshot)["profile"].advised_thresholds == (0.25, None)
+    assert trained_profile(models.load_model(snapshot)).advised_thresholds == ()
+
+
+@pytest.mark.parametrize("form", ["file", "h5", "memory"])
+def test_prediction_uses_them_where_none_is_asked_for(form, snapshot, tmp_path):
+    from keras_retinanet.models.exporting import save_h5
+
+    profile = replace(read_facts(snapshot)["profile"], advised_thresholds=(0.25, None))
+    rewrite_profile(snapshot, profile)
+    model = snapshot
+    if form == "memory":
+        model = attach_profile(tiny_network(), profile)
+    if form == "h5":
+        model = tmp_path / "o.h5"
+        save_h5(models.load_model(snapshot), model)
+    assert Detector(model).options.thresholds == {None: 0.5, "square": 0.25}
+    assert Detector(model, threshold=0.4).options.thresholds == {None: 0.4}
+    other = attach_profile(tiny_network(), replace(profile, advised_thresholds=(0.2,)))
+    assert Detector(other).options.thresholds == {None: 0.5}
+
+
+def test_the_command_stores_what_it_measured(trained, drawn, tmp_path, capsys):
+    path = tmp_path / "o.keras"
+    path.write_bytes(trained.snapshot.read_bytes())
+    words = ["csv", drawn / "val.csv", drawn / "classes.csv", path, "--draws", 0]
+    words += ["--score-threshold", 0, "--store-thresholds"]
+    results = evaluate.main([str(word) for word in words])
+    line = next(row for row in capsys.readouterr().out.splitlines() if "advised" in row)
+    advised = read_facts(path)["profile"].advised_thresholds
+    for name, value in zip(("disc", "square"), advised, strict=True):
+        best = results["classes"][name]["F1"]["best"]["threshold"]
+        assert value == (None if best is None or np.isnan(best) else pytest.approx(best, abs=1e-4))
+        assert f"{name} none" in line if value is None else f"{name} {value:.2f}" in line
+    assert profile_of(models.load_model(path)).advised_thresholds == advised
