@@ -94,6 +94,7 @@ def whole(drawn, tmp_path_factory):
     return runs / "whole"
 
 
+@pytest.mark.heavy
 def test_a_run_terminated_and_killed_ends_as_one_left_alone(drawn, whole, tmp_path):
     """SIGTERM inside an epoch, then SIGKILL while a checkpoint is written."""
     folder = tmp_path / "ended"
