@@ -173,7 +173,9 @@ document.addEventListener("drop", event => {
 });
 document.addEventListener("paste", event => takeFirst(event.clipboardData.files));
 $("file").addEventListener("keydown", event => {
-  if (event.key === "Enter") $("file").click();
+  if (event.key !== "Enter") return;
+  event.preventDefault();
+  $("file").showPicker();
 });
 $("threshold").addEventListener("input", update);
 $("all").addEventListener("click", () => { hidden.clear(); update(); });
