@@ -2,14 +2,16 @@
 #   make demo   draw pictures, train on them, evaluate, convert, detect
 #   make test   lint and tests
 #   make test-proof   published networks against the libraries that they come from
-# PYTHON=python3.12 names another Python for the virtual environment, SIZE=small a shorter demo.
+# PYTHON=python3.12 names another Python for the virtual environment, SIZE=small a shorter demo,
+# WORKERS=1 how many tests run side by side (as many as there are processors).
 
 PYTHON ?= python3
 SIZE ?= full
+WORKERS ?= auto
 VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check
-TEST := $(RUN) -m pytest -W error
+TEST := $(RUN) -m pytest -W error -n $(WORKERS) --dist loadfile
 
 .PHONY: demo test test-proof
 

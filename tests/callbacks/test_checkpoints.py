@@ -100,18 +100,21 @@ def state(path):
     return [*weights, *others]
 
 
-@pytest.mark.parametrize("ends", [1, 3, 4], ids=["inside", "at an end", "inside the second"])
-def test_going_on_from_a_checkpoint_changes_nothing(tmp_path, ends):
-    """Steps, moments, averages, schedule, dropout's random state, and the means of the epoch."""
+def test_going_on_from_checkpoints_changes_nothing(tmp_path):
+    """Steps, moments, averages, schedule, dropout's random state, and the means of the epochs.
+
+    The run is cut inside the first epoch, at its end and inside the second, one after another.
+    """
     whole = train(tmp_path / "whole")
-    begun = train(tmp_path / "cut", ends)
-    path = checkpoints(tmp_path / "cut")[0]
-    assert read_facts(path)["epoch"] * STEPS + read_facts(path)["step"] == ends
-    rest = train(tmp_path / "cut", None, path)
+    seen = train(tmp_path / "cut", 1)
+    for steps, ends in ((1, 2), (3, 1), (4, None)):
+        path = checkpoints(tmp_path / "cut")[0]
+        assert read_facts(path)["epoch"] * STEPS + read_facts(path)["step"] == steps
+        seen += train(tmp_path / "cut", ends, path)
     ended = [checkpoints(tmp_path / name)[0] for name in ("whole", "cut")]
     assert [path.name for path in ended] == ["step-000000006.keras"] * 2
     assert state(ended[0]) == state(ended[1])
-    assert len(whole) == EPOCHS and [*begun, *rest] == whole
+    assert len(whole) == EPOCHS and seen == whole
 
 
 def test_a_damaged_checkpoint_is_seen(tmp_path):

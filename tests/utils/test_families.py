@@ -76,7 +76,7 @@ RESNETS = {  # of the families that say how their ResNets are built
 # what a family leaves open: sizes that each network has, and what training chose
 OPEN = {
     *("family", "backbone", "backbone_options", "classes", "anchors", "tile", "tile_overlap"),
-    *("pyramid_features", "head_features", "head_layers"),
+    *("pyramid_features", "head_features", "head_layers", "advised_thresholds"),
 }
 
 
