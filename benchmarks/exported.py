@@ -1,10 +1,11 @@
-"""Exported files beside our own detector: ONNX Runtime and OpenVINO, in one process, in turn.
+"""Exported files beside our own detector, in one process, in turn: ONNX Runtime, OpenVINO, LiteRT.
 
 Weights are random, heads scaled as in `inference.py`, so that pictures have real work for
 suppression. Writes a Markdown table: medians of wall and CPU seconds, and the largest differences.
 
     python benchmarks/exported.py
     python benchmarks/exported.py --tiny
+    python benchmarks/exported.py --sizes 512x512
 """
 
 import argparse
@@ -25,6 +26,7 @@ from keras_retinanet.models.snapshot import profile_of
 from keras_retinanet.predict.runner import Runner
 
 FULL = {"classes": 80, "above": 2000, "sizes": ["512x512", "800x1344"], "repeat": 5}
+FIXED = (".tflite",)  # one size a file
 TINY = {"classes": 3, "above": 50, "sizes": ["64x96"], "repeat": 1}
 
 
@@ -61,30 +63,39 @@ def measure(contenders, size, repeat):
     }
 
 
+def made(detector, form, size, folder):
+    """Return (version, f(levels)) of a file of `detector`, proven; say how that went."""
+    kind = proven.FORMATS[form]
+    path = Path(folder) / f"o{form}"
+    started = time.perf_counter()
+    told = proven.export(detector, path, size=size)
+    seconds = time.perf_counter() - started
+    bytes_ = sum(path.with_suffix(suffix).stat().st_size for suffix in kind.files)
+    print(f"{kind.name}: {told['line']}; {bytes_ / 1e6:.0f} MB, made in {seconds:.0f} s")
+    file = open_file(path)
+    return file.version, file.detect
+
+
 def main(words=None):
     """Write the files, prove them, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tiny", action="store_true", help="toy sizes: does it run?")
+    parser.add_argument("--sizes", nargs="+", metavar="HEIGHTxWIDTH", help="in place of its own")
     args = parser.parse_args(words)
     options = TINY if args.tiny else FULL
     network = networks.our_network({**options, "dtype": "float32", "tiny": args.tiny})
     networks.calibrate_ours(network, options["above"])
     detector = models.convert_model(network)
-    contenders = {"ours, TensorFlow": ours(detector)}
     with tempfile.TemporaryDirectory() as folder:
-        for form, kind in proven.FORMATS.items():
-            path = Path(folder) / f"o{form}"
-            started = time.perf_counter()
-            told = proven.export(detector, path)
-            seconds = time.perf_counter() - started
-            bytes_ = sum(path.with_suffix(suffix).stat().st_size for suffix in kind.files)
-            print(f"{kind.name}: {told['line']}; {bytes_ / 1e6:.0f} MB, made in {seconds:.0f} s")
-            file = open_file(path)
-            contenders[file.version] = file.detect
+        any_size = [form for form in proven.FORMATS if form not in FIXED]
+        contenders = {"ours, TensorFlow": ours(detector)}
+        contenders |= dict(made(detector, form, None, folder) for form in any_size)
         print(f"\n{report.machine()}\n")
-        print("| | " + " | ".join(contenders) + " |\n" + "| --- " * (1 + len(contenders)) + "|")
-        for size in options["sizes"]:
+        for size in args.sizes or options["sizes"]:
+            sides = scenes.parse_size(size)
+            contenders |= dict(made(detector, form, sides, folder) for form in FIXED)
             found = measure(contenders, size, options["repeat"])
+            print("\n| | " + " | ".join(contenders) + " |\n" + "| --- " * (1 + len(found)) + "|")
             for place, what in enumerate(("wall s", "CPU s")):
                 cells = [f"{np.round(found[name][place], 3)}" for name in contenders]
                 print(f"| {size}, {what} | " + " | ".join(cells) + " |")

@@ -69,6 +69,8 @@ BY_NAME = {
     },
     "pycocotools": {"evaluation.coco"},
     "tensorflow": {
+        "export.litert_file",
+        "export.litert_tail",
         "export.onnx_file",
         "layers.suppression",
         "models.exporting",

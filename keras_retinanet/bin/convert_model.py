@@ -22,7 +22,8 @@ FILES = (".keras", ".h5")
 # those of weights.writing, whose import would load Keras; a test holds them equal
 LAYOUTS = {"torchvision": ".safetensors", "fizyr": ".h5"}
 # keys of export.proven.FORMATS, whose import would load Keras; a test holds them equal
-EXPORTS = (".onnx", ".xml")
+EXPORTS = (".onnx", ".xml", ".tflite")
+EXPORT_WORDS = ".onnx, .xml and .tflite"
 FOLDERS = ("", ".savedmodel")
 DETECTOR_OPTIONS = (
     *("nms", "class_specific_filter", "nms_threshold", "score_threshold", "max_detections"),
@@ -53,9 +54,13 @@ def _size(text):
 
 
 def _add_export(parser):
-    group = parser.add_argument_group(".onnx and .xml")
-    group.add_argument("--size", type=_size, help="HEIGHTxWIDTH of all pictures (any)")
-    group.add_argument("--batch", type=number(int, low=1), help="pictures in a batch (any)")
+    group = parser.add_argument_group(EXPORT_WORDS)
+    group.add_argument(
+        "--size",
+        type=_size,
+        help="HEIGHTxWIDTH of all pictures (any; .tflite: what holds any)",
+    )
+    group.add_argument("--batch", type=number(int, low=1), help="in a batch (any; .tflite: 1)")
     group.add_argument(
         "--trt", action="store_true", help="end in TensorRT's operator EfficientNMS_TRT"
     )
@@ -77,8 +82,8 @@ def make_parser():
     parser.add_argument("model_in", help="model file, a network or a detector: .keras or .h5")
     parser.add_argument(
         "model_out",
-        help=".keras, .h5, .onnx or .xml (OpenVINO) file, or a folder (no extension) for a "
-        "SavedModel",
+        help=".keras, .h5, .onnx, .xml (OpenVINO) or .tflite (LiteRT) file, or a folder (no "
+        "extension) for a SavedModel",
     )
     parser.add_argument(
         "--layout",
@@ -103,8 +108,8 @@ def output_kind(model_out):
         return "folder"
     if suffix not in FILES + EXPORTS:
         raise ValueError(
-            f"{model_out}: unknown kind of file {suffix!r}; name a .keras, .h5, .onnx or .xml "
-            "file, or a folder (ending in /) for a SavedModel"
+            f"{model_out}: unknown kind of file {suffix!r}; name a .keras, .h5, .onnx, .xml "
+            "or .tflite file, or a folder (ending in /) for a SavedModel"
         )
     return suffix
 
@@ -114,8 +119,11 @@ def _check_export(parsed):
     for name in ("size", "batch", "trt", "pictures"):
         if getattr(parsed, name) and parsed.kind not in EXPORTS:
             raise ValueError(
-                f"--{name} is for .onnx and .xml, not for {parsed.model_out}; leave it out"
+                f"--{name} is for {EXPORT_WORDS}, not for {parsed.model_out}; leave it out"
             )
+    for path in parsed.pictures or ():
+        if not Path(path).is_file():
+            raise ValueError(f"--pictures: {path}: there is no such file")
     if parsed.trt and parsed.kind != ".onnx":
         raise ValueError(f"--trt is for .onnx, not for {parsed.model_out}; leave it out")
     if parsed.trt and parsed.nms is False:
@@ -164,7 +172,8 @@ def _choose_tensorflow():
     """Make Keras run on TensorFlow, which alone writes graphs; model files fit any backend."""
     if importlib.util.find_spec("tensorflow") is None:
         raise ValueError(
-            "SavedModel, ONNX and OpenVINO are written by way of TensorFlow: pip install tensorflow"
+            "SavedModel, ONNX, OpenVINO and LiteRT are written by way of TensorFlow: "
+            "pip install tensorflow"
         )
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -203,6 +212,8 @@ def write(detector, model_out, kind):
 
 def _levels(paths, profile, size):
     """Return the pictures of files as the network sees them, red first, on canvases of `size`."""
+    import numpy as np
+
     from keras_retinanet.predict.pictures import FilePicture
     from keras_retinanet.predict.views import placed
     from keras_retinanet.preprocessing.canvas import lay_out
@@ -215,17 +226,21 @@ def _levels(paths, profile, size):
     if size:
         cut = [image[: size[0], : size[1]] for image in images]
         images = [lay_out([image], size, image.dtype)[0] for image in cut]
+    kind = f"uint{profile.preprocessing.bits}"  # not every resize rule rounds to levels
+    images = [np.rint(image).astype(kind) for image in images]
     return [image[..., ::-1] if image.shape[-1] == 3 else image for image in images]
 
 
 def _export(detector, args):
     """Write `detector` as another runtime's file, proven."""
-    from keras_retinanet.export.proven import Rejected, export, report_path
+    from keras_retinanet.export.proven import FORMATS, Rejected, export, report_path
     from keras_retinanet.models.snapshot import profile_of
 
-    pictures = args.pictures and _levels(args.pictures, profile_of(detector), args.size)
+    profile = profile_of(detector)
+    size, batch = FORMATS[args.kind].shape(profile, args.size, args.batch)
+    pictures = args.pictures and _levels(args.pictures, profile, size)
     outputs = "trt" if args.trt else "all-boxes" if args.nms is False else "detections"
-    options = {"size": args.size, "batch": args.batch, "outputs": outputs}
+    options = {"size": size, "batch": batch, "outputs": outputs}
     try:
         report = export(detector, args.model_out, pictures, **options)
     except Rejected as error:

@@ -82,7 +82,7 @@ def dense_function(detector):
         boxes = last.coder.decode(ops.cast(deltas, "float32"), anchors)
         if last.clip_margin is not None:
             height, width = (ops.cast(side, "int32") for side in ops.shape(frame)[1:3])
-            boxes = last._clipped(boxes, ops.stack([height, width]), None)
+            boxes = last.clipped(boxes, ops.stack([height, width]), None)
         scores = ops.cast(scores, "float32")
         if last.level_candidates is not None:
             parts, start = [], 0

@@ -143,6 +143,8 @@ def onnx_model(detector, size=None, batch=None, outputs="detections"):
     facts = facts_of(detector, replace(profile, nms=outputs != "all-boxes" and tail.nms)) | {
         "outputs": outputs,
         "opset": OPSET,
+        "size": size and list(size),
+        "batch": batch,
     }
     entry = model.metadata_props.add()
     entry.key, entry.value = MEMBER, json.dumps(facts)

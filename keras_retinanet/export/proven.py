@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_retinanet.export import gate, onnx_file, trial
+from keras_retinanet.export import gate, litert_file, onnx_file, trial
 from keras_retinanet.export.dense import dense_function, tail_of
 from keras_retinanet.export.openvino_file import save_openvino
 from keras_retinanet.export.runtimes import open_file
 from keras_retinanet.models.retinanet import network_of, retinanet_bbox
-from keras_retinanet.models.snapshot import profile_of
+from keras_retinanet.models.snapshot import profile_of, written_aside
 from keras_retinanet.utils.normalisation import normalised
 
 
@@ -24,18 +24,46 @@ class Format:
 
     Attributes:
         name: as messages call it.
-        write: f(onnx.ModelProto, path).
+        make: f(detector, size, batch, outputs) -> model, of a kind that the next two take.
+        with_score_threshold: f(model, detector, score_threshold) -> model.
+        write: f(model, path).
         files: suffixes of all files that belong to one.
+        shape: f(profile, size, batch) -> size and batch of a file that is asked for so.
+        facts: what reports say besides.
     """
 
     name: str
+    make: Callable
+    with_score_threshold: Callable
     write: Callable
     files: tuple
+    shape: Callable
+    facts: dict
 
 
+def _any_shape(profile, size=None, batch=None):
+    """Return size and batch as they are; None is any."""
+    return size, batch
+
+
+FROM_ONNX = {
+    "make": onnx_file.onnx_model,
+    "with_score_threshold": onnx_file.with_score_threshold,
+    "shape": _any_shape,
+    "facts": {"opset": onnx_file.OPSET},
+}
 FORMATS = {
-    ".onnx": Format("ONNX", onnx_file.save_onnx, (".onnx",)),
-    ".xml": Format("OpenVINO", save_openvino, (".xml", ".bin")),
+    ".onnx": Format("ONNX", write=onnx_file.save_onnx, files=(".onnx",), **FROM_ONNX),
+    ".xml": Format("OpenVINO", write=save_openvino, files=(".xml", ".bin"), **FROM_ONNX),
+    ".tflite": Format(
+        "LiteRT",
+        make=litert_file.litert_model,
+        with_score_threshold=litert_file.with_score_threshold,
+        write=litert_file.save_litert,
+        files=(".tflite",),
+        shape=litert_file.fixed_shape,
+        facts={},
+    ),
 }
 
 
@@ -76,7 +104,7 @@ def examine(detector, model, form, folder, batches):
 
     Args:
         detector: that the file was made of.
-        model: `onnx.ModelProto` that the file was made of.
+        model: that the file was made of, by the format.
         form: suffix of the file, a key of `FORMATS`.
         folder: for the file and its copy.
         batches: of levels, red first.
@@ -90,7 +118,8 @@ def examine(detector, model, form, folder, batches):
     threshold = _findable(detector, batches)
     lower = retinanet_bbox(network_of(detector), score_threshold=threshold)
     copy = Path(folder) / f"copy{form}"
-    FORMATS[form].write(onnx_file.with_score_threshold(model, detector, threshold), copy)
+    lowered = FORMATS[form].with_score_threshold(model, detector, threshold)
+    FORMATS[form].write(lowered, copy)
     return gate.examine(_runs(lower), open_file(copy).detect, batches, threshold), opened.version
 
 
@@ -108,9 +137,10 @@ def export(detector, path, pictures=None, size=None, batch=None, outputs="detect
         detector: of `models.convert_model`, on TensorFlow.
         path: of the file; its suffix is a key of `FORMATS`.
         pictures: levels [H, W, C] as the network sees them, red first; None draws some.
-        size: (height, width) of all pictures; None for any.
-        batch: pictures in a batch; None for any number.
-        outputs: key of `onnx_file.TAILS`. Other than detections are written without proof.
+        size: (height, width) of all pictures; None for any, or the format's own.
+        batch: pictures in a batch; None for any number, or one where the format fixes it.
+        outputs: key of `onnx_file.TAILS`, TensorRT's for ONNX alone. Other than detections are
+            written without proof.
 
     Returns:
         the report, as it was written to `report_path(path)`.
@@ -121,8 +151,9 @@ def export(detector, path, pictures=None, size=None, batch=None, outputs="detect
     """
     path = Path(path)
     form = FORMATS[path.suffix.lower()]
-    model = onnx_file.onnx_model(detector, size, batch, outputs)
-    report = {"file": path.name, "format": form.name, "outputs": outputs, "opset": onnx_file.OPSET}
+    size, batch = form.shape(profile_of(detector), size, batch)
+    model = form.make(detector, size, batch, outputs)
+    report = {"file": path.name, "format": form.name, "outputs": outputs} | form.facts
     folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
         form.write(model, folder / f"model{path.suffix.lower()}")
@@ -134,7 +165,8 @@ def export(detector, path, pictures=None, size=None, batch=None, outputs="detect
             batches = list(trial.batches_of(pictures, batch))
             found, version = examine(detector, model, path.suffix.lower(), folder, batches)
             report |= {"runtime": version} | found.to_dict()
-        report_path(path).write_text(json.dumps(report, indent=1), encoding="utf-8")
+        with written_aside(report_path(path)) as aside:
+            aside.write_text(json.dumps(report, indent=1), encoding="utf-8")
         if found is not None and found.rows and not found.passed:
             _move(folder, form, path, ".rejected")
             raise Rejected(

@@ -7,9 +7,12 @@
 """
 
 import json
+import os
+from importlib.metadata import version
 from pathlib import Path
 
 from keras_retinanet.export.libraries import library
+from keras_retinanet.export.litert_file import IDENTIFIER, metadata_of
 from keras_retinanet.export.openvino_file import FACTS_OF_IR
 from keras_retinanet.models.snapshot import MEMBER
 
@@ -91,7 +94,36 @@ class OpenVinoFile:
         return [found[name] for name in NAMES]
 
 
-FILES = {".onnx": OnnxFile, ".xml": OpenVinoFile}
+class LiteRtFile:
+    """A LiteRT file in LiteRT, on all processors.
+
+    Raises:
+        ValueError: it is no LiteRT file, or none of ours, or LiteRT is not installed.
+    """
+
+    def __init__(self, path):
+        interpreter = library("ai_edge_litert.interpreter", "litert").Interpreter
+        content = Path(path).read_bytes()
+        try:
+            if content[4:8] != IDENTIFIER:
+                raise ValueError("it is no model of LiteRT")
+            opened = interpreter(model_content=content, num_threads=os.cpu_count())
+            opened.allocate_tensors()
+            text = metadata_of(content)
+        except Exception as error:  # its own, and those of a damaged file's structure
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ValueError(f"{path}: LiteRT cannot open it: {reason}") from error
+        self.facts = _facts(text, path)
+        self._run = opened.get_signature_runner()
+        self.version = f"ai-edge-litert {version('ai-edge-litert')}"
+
+    def detect(self, levels):
+        """Return boxes, scores and labels of a batch of the file's size."""
+        found = self._run(images=levels)
+        return [found[name] for name in NAMES]
+
+
+FILES = {".onnx": OnnxFile, ".xml": OpenVinoFile, ".tflite": LiteRtFile}
 
 
 def open_file(path):

@@ -89,7 +89,7 @@ class Detect(FilterDetections):
                 ops.take(deltas, place, axis=0), ops.take(anchors, place, axis=0)
             )
             score = ops.sigmoid(score) if self.activation == "sigmoid" else score
-            return self._clipped(boxes, frames, place // number), score
+            return self.clipped(boxes, frames, place // number), score
 
         rule = self.rule(self._input_threshold())
         counts = counts if self.level_candidates is not None else None
@@ -99,7 +99,7 @@ class Detect(FilterDetections):
         """Return what becomes of scores, `threshold` being on their scale."""
         return dataclasses.replace(super().rule(threshold), level_candidates=self.level_candidates)
 
-    def _clipped(self, boxes, frames, image):
+    def clipped(self, boxes, frames, image):
         """Return `boxes` [M, 4] clipped to their frames; image [M] counts in the batch."""
         if self.clip_margin is None:
             return boxes

@@ -21,6 +21,7 @@ from keras_retinanet.export.runtimes import FILES, open_file
 from keras_retinanet.models import load_model
 from keras_retinanet.models.retinanet import network_of, retinanet_bbox
 from keras_retinanet.models.snapshot import profile_of
+from keras_retinanet.predict.fixed_canvas import detect_in_fixed
 from keras_retinanet.predict.runner import Runner
 from keras_retinanet.utils.detections import rows_by_image
 from keras_retinanet.utils.profile import Profile
@@ -96,6 +97,7 @@ class ExportedRuntime:
     """A file of `keras_retinanet.export` in its own runtime.
 
     Suppression and limits are inside of the file, so that what is wanted must be what it does.
+    Pictures fit into a file of one size.
 
     Args:
         path: of the file.
@@ -106,7 +108,11 @@ class ExportedRuntime:
     def __init__(self, path, wanted, load=None):
         self._file = open_file(path)
         profile = Profile.from_dict(self._file.facts["profile"])
-        self.profile = replace(profile, classes=_filled(profile.classes, profile.num_classes))
+        self._size, self._batch = (self._file.facts.get(name) for name in ("size", "batch"))
+        self._dtype = np.dtype(f"uint{profile.preprocessing.bits}")
+        sides = _sides_within(profile, self._size) if self._size else {}
+        names = _filled(profile.classes, profile.num_classes)
+        self.profile = replace(profile, classes=names, **sides)
         self.canvas_multiple = CANVAS_MULTIPLE
         fixed = {
             "another way of suppression": not wanted.suppress or wanted.agnostic,
@@ -122,8 +128,23 @@ class ExportedRuntime:
     def detect(self, levels, sizes):
         """Return the rows of a batch; see the top of this file."""
         red_first = levels[..., ::-1] if levels.shape[-1] == 3 else levels
-        outputs = self._file.detect(np.ascontiguousarray(red_first))
+        if red_first.dtype != self._dtype:  # of a resize rule that does not round to levels
+            red_first = np.rint(red_first).astype(self._dtype)
+        red_first = np.ascontiguousarray(red_first)
+        if self._size or self._batch:
+            size = tuple(self._size or levels.shape[1:3])
+            outputs = detect_in_fixed(self._file.detect, red_first, sizes, size, self._batch)
+        else:
+            outputs = self._file.detect(red_first)
         return rows_by_image(outputs, lambda what: f"not a detector: {what}")
+
+
+def _sides_within(profile, size):
+    """Return the sides of a profile, none beyond (height, width)."""
+    return {
+        "image_min_side": min(profile.image_min_side, *size),
+        "image_max_side": min(profile.image_max_side, max(size)),
+    }
 
 
 def _filled(names, count):

@@ -51,11 +51,12 @@ def test_a_rejected_file_ends_in_3(trained, drawn, tmp_path, outcome, monkeypatc
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["o.keras", "--size", "64x64"], "--size is for .onnx and .xml, not for o.keras"),
+        (["o.keras", "--size", "64x64"], "--size is for .onnx, .xml and .tflite, not for o.keras"),
         (["o.onnx", "--size", "64"], "'64' is not HEIGHTxWIDTH in pixels"),
         (["o.xml", "--trt"], "--trt is for .onnx"),
+        (["o.onnx", "--pictures", "no.png"], "--pictures: no.png: there is no such file"),
         (["o.onnx", "--trt", "--no-nms"], "leave one of them out"),
-        (["o.pb"], "unknown kind of file '.pb'; name a .keras, .h5, .onnx or .xml file"),
+        (["o.pb"], "unknown kind of file '.pb'; name a .keras, .h5, .onnx, .xml or .tflite file"),
     ],
 )
 def test_options_that_do_not_go_are_one_line(words, message, outcome):
