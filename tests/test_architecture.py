@@ -77,8 +77,10 @@ BY_NAME = {
         "predict.runner",
         "preprocessing.feed",
         "utils.determinism",
+        "utils.devices",
         "utils.gpu",
         "utils.memory",
+        "utils.replicas",
     },
     "onnx": {"export.onnx_tail"},
     "safetensors": {"weights.safetensors_files"},
@@ -88,7 +90,7 @@ BY_NAME = {
     "uvicorn": {"serve.server"},
     "prometheus_client": {"serve.metrics"},
     "torch": {"utils.determinism", "utils.memory"},
-    "jax": {"predict.on_device", "utils.memory"},
+    "jax": {"predict.on_device", "utils.devices", "utils.memory"},
 }
 HEAVY = (
     "numpy",

@@ -8,6 +8,7 @@ from functools import partial
 
 from keras_retinanet.bin import (
     train_again,
+    train_devices,
     train_memory,
     train_network,
     train_plan,
@@ -150,6 +151,7 @@ def prepare(args):
 
     if args.deterministic:
         prepare_environment(os.environ.get("KERAS_BACKEND", "tensorflow"))
+    train_devices.divide(args)
     keras = import_keras()
     if args.deterministic:
         make_deterministic(keras.backend.backend())
@@ -169,6 +171,7 @@ def describe(args, start, train, validation, steps):
         f"{train.size()} {kind}{background}, {train.num_classes()} classes{measured}; "
         f"{args.backbone}, {start.network.count_params():,} parameters; "
         f"{steps} steps of {args.batch_size} an epoch"
+        + (f" on {args.devices} devices" if args.devices > 1 else "")
     )
     if args.folder is not None:
         report(f"writing to {args.folder}")
@@ -196,6 +199,8 @@ def train_on(args, begin, train, validation):
         return make_training_model(now, start, steps * args.epochs)
 
     train_memory.settle_batch(args, start.network, generators, remake, report)
+    if problem := train_devices.uneven(args.batch_size, args.devices):  # a recipe's
+        raise ValueError(problem)
     steps = args.steps or len(train)
     if args.resume:
         train_again.check_steps(args, start.facts, steps)
@@ -247,6 +252,12 @@ def main(args=None):
     if args.tensorboard_dir:
         check_new_folder(args.tensorboard_dir, "--tensorboard-dir")
     prepare(args)
+    with train_devices.shared(args):
+        return train_from(args)
+
+
+def train_from(args):
+    """Train from what `args` name; return the History."""
     from keras_retinanet.models.snapshot import profile_of
     from keras_retinanet.utils.image import preprocess_image
 

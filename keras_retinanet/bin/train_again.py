@@ -7,8 +7,8 @@ from pathlib import Path
 
 from keras_retinanet.bin.run_folder import CHECKPOINTS, read_config, remove_halves
 
-# what may differ from the run's own options: they change no number
-FREE = ("resume", "time_budget", "save_every", "workers", "max_queue_size", "gpu")
+# what may differ from the run's own options: they change no number but by rounding
+FREE = ("resume", "time_budget", "save_every", "workers", "max_queue_size", "gpu", "devices")
 NOT_GIVEN = ("words", "notices")  # what no option sets
 
 

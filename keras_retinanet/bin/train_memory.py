@@ -9,6 +9,7 @@ import math
 
 from keras_retinanet.bin.console import number
 from keras_retinanet.bin.recipes import RECIPES
+from keras_retinanet.bin.train_devices import halved
 
 AUTO = 0  # --batch-size auto, until it is known
 MOST_PICTURES = 64  # a step, that --batch-size auto goes up to
@@ -95,13 +96,14 @@ def halve(args):
     Raises:
         ValueError: one picture is too much.
     """
-    if args.batch_size == 1:
+    before = args.batch_size
+    args.batch_size = halved(before, args.devices)
+    if not args.batch_size:
+        what = "one picture a step" if before == 1 else f"one picture on each of {before} devices"
         raise ValueError(
-            "out of memory with one picture a step; give a smaller --image-min-side and "
+            f"out of memory with {what}; give a smaller --image-min-side and "
             "--image-max-side, --tile, --remat, --dtype mixed_bfloat16 or a smaller --backbone"
         )
-    before = args.batch_size
-    args.batch_size = before // 2
     args.accumulate = math.ceil(before * args.accumulate / args.batch_size)
     for name in ("warmup_steps", "steps"):
         if getattr(args, name):

@@ -1,6 +1,6 @@
 """What a run takes over from the snapshot that it goes on from, and what it must not change."""
 
-from keras_retinanet.bin.train_options import NEW_NETWORK, NEW_RUN
+from keras_retinanet.bin.train_checks import NEW_NETWORK, NEW_RUN
 
 TRAINABLE = ("batch_norm", "freeze_backbone")  # which weights of the network train
 

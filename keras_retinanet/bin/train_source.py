@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from keras_retinanet.bin.train_options import NEW_NETWORK
+from keras_retinanet.bin.train_checks import NEW_NETWORK
 
 SIZES = ("pyramid_features", "head_features", "head_layers")
 

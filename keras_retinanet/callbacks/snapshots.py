@@ -41,7 +41,8 @@ class KeepLast(keras.callbacks.Callback):
         """Save; a full disk leaves the previous pair, never a snapshot with another's state."""
         _ = self.model.trainable_variables  # JAX: bring the weights back from the epoch's state
         optimizer = self.model.optimizer
-        extra = self.extra | _facts(epoch, logs) | {"iterations": int(optimizer.iterations)}
+        iterations = int(keras.ops.convert_to_numpy(optimizer.iterations))
+        extra = self.extra | _facts(epoch, logs) | {"iterations": iterations}
         with written_aside(state_path(self.path)) as state:
             write_state(optimizer, state)
             save_snapshot(self.network, self.path, trained_profile(self.network), extra)

@@ -13,11 +13,17 @@ import numpy as np
 from keras import ops
 
 from keras_retinanet.losses import terms
+from keras_retinanet.utils import replicas
 
 
 def normaliser(state):
-    """Return the number of object anchors in the whole batch, at least 1 (float32 scalar)."""
-    return ops.maximum(ops.sum(ops.cast(state == 1, "float32")), 1.0)
+    """Return the number of object anchors in the whole batch, at least 1 (float32 scalar).
+
+    Where replicas share the batch, their mean number: the mean of what they compute with it is
+    then the loss of the whole batch, however unevenly the objects lie.
+    """
+    objects = replicas.summed(ops.sum(ops.cast(state == 1, "float32")))
+    return ops.maximum(objects, 1.0) / replicas.number()
 
 
 def _sum_over_anchors(term, logits, labels, state, weights, aims=(False, True)):

@@ -8,11 +8,27 @@ changed by then, go back to what they were.
 import keras
 from keras import ops
 
+from keras_retinanet.utils import replicas
+
 
 def all_finite(tensors):
     """Return whether every number of `tensors` (None is passed over) is finite, as a tensor."""
     finite = [ops.all(ops.isfinite(tensor)) for tensor in tensors if tensor is not None]
     return ops.all(ops.stack(finite))
+
+
+def of_summed(base):
+    """Return a subclass of the optimizer class `base` whose gradients are sums over the replicas.
+
+    Keras would sum them after each replica had clipped its own, and clipped sums differ.
+    """
+
+    class OfSummed(base):
+        def _all_reduce_sum_gradients(self, grads_and_vars):  # of Keras on TensorFlow
+            return grads_and_vars
+
+    OfSummed.__name__ = base.__name__
+    return OfSummed
 
 
 def guarded(base):
@@ -21,17 +37,13 @@ def guarded(base):
     A step left out changes none of its variables: iterations, moments, averages, rate.
     """
 
-    class Guarded(base):
+    class Guarded(of_summed(base)):
         def apply(self, grads, trainable_variables=None):
-            step = super().apply
+            step, grads = super().apply, replicas.summed(grads)
             if keras.backend.backend() == "jax":  # in `stateless_apply`, which looks at gradients
                 step(grads, trainable_variables)
                 return
-            ops.cond(
-                all_finite(grads),
-                lambda: step(grads, trainable_variables),
-                lambda: None,
-            )
+            replicas.applied_if(all_finite, step, grads, trainable_variables)
 
         def stateless_apply(self, optimizer_variables, grads, trainable_variables):
             before = list(trainable_variables), list(optimizer_variables)
@@ -44,6 +56,17 @@ def guarded(base):
 
     Guarded.__name__ = base.__name__
     return Guarded
+
+
+class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
+    """Keras' own; the gradients of all replicas count, not those of the first, in what is finite.
+
+    Its inner optimizer must be `of_summed`.
+    """
+
+    def apply(self, grads, trainable_variables=None):
+        """Sum the gradients over the replicas, and apply them where they are finite."""
+        super().apply(replicas.summed(grads), trainable_variables)
 
 
 def moving_statistics(model):
@@ -67,11 +90,13 @@ def keep_finite(loss, variables, before):
     A nan in the pictures may reach the statistics alone: TensorFlow's relu makes 0 of nan.
 
     Args:
-        loss: scalar tensor. All gradients of what is returned as nan are nan.
+        loss: scalar tensor. All gradients of what is returned as nan are nan; on all replicas,
+            if it is on one.
         variables: of `moving_statistics`.
         before: their values, of `copies`.
     """
     finite = all_finite([loss, *(ops.convert_to_tensor(variable) for variable in variables)])
+    finite = replicas.all_of(finite)
     for variable, value in zip(variables, before, strict=True):
         variable.assign(ops.where(finite, ops.convert_to_tensor(variable), value))
     return loss * ops.where(finite, 1.0, float("nan"))

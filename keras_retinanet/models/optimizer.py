@@ -6,7 +6,7 @@ from zipfile import BadZipFile
 import keras
 import numpy as np
 
-from keras_retinanet.models.guard import guarded
+from keras_retinanet.models.guard import LossScaleOptimizer, guarded, of_summed
 from keras_retinanet.models.snapshot import SnapshotError, written_aside
 
 OPTIMIZERS = {
@@ -64,7 +64,7 @@ def make_optimizer(
         settings: further arguments of the Keras optimizer, None as left out: "weight_decay" (not
             of biases, gains and shifts), "momentum", "gradient_accumulation_steps".
     """
-    base = OPTIMIZERS[name] if loss_scaling else guarded(OPTIMIZERS[name])
+    base = (of_summed if loss_scaling else guarded)(OPTIMIZERS[name])
     if slow_paths and slow_factor != 1.0:
         base = with_lower_rate(base, slow_paths, slow_factor)
     options = {key: value for key, value in (settings or {}).items() if value is not None}
@@ -74,7 +74,7 @@ def make_optimizer(
     optimizer = base(learning_rate=rate, clipnorm=clipnorm or None, **options)
     if "weight_decay" in options:
         optimizer.exclude_from_weight_decay(var_names=UNDECAYED)
-    return keras.optimizers.LossScaleOptimizer(optimizer) if loss_scaling else optimizer
+    return LossScaleOptimizer(optimizer) if loss_scaling else optimizer
 
 
 def has_averages(optimizer):

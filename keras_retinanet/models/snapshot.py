@@ -88,13 +88,34 @@ def save_snapshot(model, path, profile=None, extra=None, arrays=()):
     """
     facts = facts_of(model, profile) | (extra or {})
     with written_aside(path) as aside:
-        model.save(aside)
+        with _unsynchronised(model):
+            model.save(aside)
         with zipfile.ZipFile(aside, "a", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(MEMBER, json.dumps(facts, indent=1))
         with zipfile.ZipFile(aside, "a", zipfile.ZIP_STORED) as archive:
             for name, array in arrays:
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
                     np.lib.format.write_array(stream, np.asanyarray(array), allow_pickle=False)
+
+
+@contextmanager
+def _unsynchronised(model):
+    """Let no batch norm of `model` say in here that replicas share its statistics.
+
+    Only TensorFlow opens such a layer, and the run's facts say it, too.
+    """
+    shared = [
+        layer
+        for layer in model._flatten_layers(include_self=False)
+        if getattr(layer, "synchronized", False)
+    ]
+    for layer in shared:
+        layer.synchronized = False
+    try:
+        yield
+    finally:
+        for layer in shared:
+            layer.synchronized = True
 
 
 def trained_profile(model):

@@ -13,6 +13,7 @@ from keras_retinanet.models.folding import with_folded_batch_norm
 from keras_retinanet.models.objective import Objective
 from keras_retinanet.models.retinanet import anchor_tensors, class_logits
 from keras_retinanet.models.snapshot import profile_of
+from keras_retinanet.utils import replicas
 from keras_retinanet.utils.normalisation import normalised
 from keras_retinanet.utils.targets import Layout
 
@@ -89,7 +90,8 @@ class TrainingModel(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Return the sum of class and box loss; both are tracked as metrics.
 
-        Where it is not finite, it is nan, and the statistics of batch norm go back.
+        Where it is not finite, it is nan, and the statistics of batch norm go back. A replica
+        returns its share, since the gradients of all are summed.
         """
         levels = [level[0] for level in y_pred["anchors"]]  # [n, 4], alike for the whole batch
         counts = tuple(ops.shape(level)[0] for level in levels)
@@ -106,8 +108,9 @@ class TrainingModel(keras.Model):
         if "statistics" in y_pred:
             total = guard.keep_finite(total, self._statistics(), y_pred["statistics"])
         self.total_tracker.update_state(total)
-        self.skipped_tracker.update_state(1.0 - ops.cast(ops.isfinite(total), "float32"))
-        return total
+        share = 1.0 / replicas.number()
+        self.skipped_tracker.update_state(share * (1.0 - ops.cast(ops.isfinite(total), "float32")))
+        return share * total
 
     def get_metrics_result(self):
         """Return the metrics; the loss is the mean of the finite ones."""

@@ -81,7 +81,7 @@ def test_two_pictures_then_one_then_advice(drawn, failing, outcome):
 
 
 def test_a_remembered_batch_keeps_the_pictures_of_an_update():
-    args = SimpleNamespace(batch_size=5, accumulate=1, warmup_steps=10, steps=None)
+    args = SimpleNamespace(batch_size=5, accumulate=1, warmup_steps=10, steps=None, devices=1)
     train_memory.halve(args)
     assert (args.batch_size, args.accumulate, args.warmup_steps) == (2, 3, 25)
 

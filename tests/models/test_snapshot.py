@@ -14,6 +14,7 @@ from keras_retinanet.models.retinanet import network_of
 from keras_retinanet.models.snapshot import (
     MEMBER,
     SnapshotError,
+    attach_profile,
     profile_of,
     read_facts,
     save_snapshot,
@@ -54,6 +55,18 @@ def test_a_network_comes_back_with_its_profile(network, snapshot, images):
     assert models.is_network(again)
     assert profile_of(again) == PROFILE
     assert_same_outputs(again, network, images)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's flag")
+def test_a_file_of_synchronised_batch_norm_opens_on_every_backend(tmp_path):
+    """Keras refuses the flag on JAX and torch; the network that trains on keeps it."""
+    norm = keras.layers.BatchNormalization(name="norm")
+    model = keras.Sequential([keras.Input((4,)), norm])
+    norm.synchronized = True
+    save_snapshot(attach_profile(model, PROFILE), tmp_path / "s.keras")
+    with zipfile.ZipFile(tmp_path / "s.keras") as archive:
+        assert b'"synchronized": true' not in archive.read("config.json")
+    assert norm.synchronized
 
 
 def test_a_detector_comes_back_with_its_profile(network, tmp_path, images):
