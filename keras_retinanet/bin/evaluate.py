@@ -5,6 +5,7 @@ import sys
 from keras_retinanet.bin.console import run
 from keras_retinanet.bin.datasets import class_names, make_generator, some_names
 from keras_retinanet.bin.evaluate_lines import result_lines
+from keras_retinanet.bin.evaluate_misses import check_traceable, find_misses, miss_lines
 from keras_retinanet.bin.evaluate_options import MAX_DETECTIONS, PROG, make_parser, parse_args
 from keras_retinanet.bin.evaluate_results import comparison, read_given, selected, write_results
 from keras_retinanet.bin.model_files import given_family, load_network, start_keras
@@ -123,6 +124,7 @@ def detect(args):
 
     network = load_network(args.model, args.backbone, args.config, given_family(args))
     generator = create_generator(args, profile_of(network))
+    check_traceable(args, generator)
     labels = labels_for(profile_of(network), class_names(generator), args.model)
     seen = generator.tiled or generator
     runner, threshold = make_runner(args, network, seen.size(), labels)
@@ -140,6 +142,8 @@ def detect(args):
         "tile": generator.tiled.tiling.side if generator.tiled else None,
     }
     about = {"inference_seconds": seconds, "options": options}
+    if args.misses:
+        about["misses"] = find_misses(args, network, labels, generator, detections, options)
     return generator, detections, found_boxes_of(detections), about
 
 
@@ -224,7 +228,7 @@ def main(args=None):
     args = parse_args(args)
     for notice in args.notices:
         print(notice)
-    for option in ("json", "save_results", "suspects"):
+    for option in ("json", "save_results", "suspects", "misses"):
         if getattr(args, option):
             check_new_file(getattr(args, option), f"--{option.replace('_', '-')}")
     if args.save_path:
@@ -240,6 +244,8 @@ def main(args=None):
     about["options"] = {**about["options"], "iou_threshold": args.iou_threshold}
     results = {**numbers, **about}
     for line in result_lines(results, by_class, generator.label_to_name):
+        print(line)
+    for line in miss_lines(results.get("misses")):
         print(line)
     if args.suspects:
         print(find_suspects(args, generator, found))

@@ -18,7 +18,7 @@ GONE = {
 }
 # options that say how a model sees pictures, of which a results file needs nothing
 OF_MODELS = (
-    *("backbone", "config", "save_path", "tile", "tile_overlap", "no_resize"),
+    *("backbone", "config", "save_path", "tile", "tile_overlap", "no_resize", "misses"),
     *("image_min_side", "image_max_side"),
 )
 
@@ -47,6 +47,9 @@ def _add_results(parser):
     parser.add_argument("--save-results", help="file for the detections, as COCO results")
     parser.add_argument(
         "--suspects", metavar="FILE", help="CSV file for labels that sure detections contradict"
+    )
+    parser.add_argument(
+        "--misses", metavar="FILE", help="JSON file for objects that were missed, with the reason"
     )
     parser.add_argument(
         "--store-thresholds",

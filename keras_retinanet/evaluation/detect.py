@@ -97,12 +97,12 @@ def _not_a_detector(what):
 
 
 def _images(generator):
-    """Yield what `_load` gives for each image, reading a few ahead in one thread."""
+    """Yield what `load_prepared` gives for each image, reading a few ahead in one thread."""
     with ThreadPoolExecutor(max_workers=1) as reader:
         waiting = collections.deque()
         try:
             for index in range(generator.size()):
-                waiting.append(reader.submit(_load, generator, index))
+                waiting.append(reader.submit(load_prepared, generator, index))
                 if len(waiting) > IMAGES_AHEAD:
                     yield waiting.popleft().result()
             while waiting:
@@ -112,7 +112,7 @@ def _images(generator):
                 future.cancel()
 
 
-def _load(generator, index):
+def load_prepared(generator, index):
     """Return (original, prepared, `Placement`) of an image, None for one left out as broken.
 
     A generator that is none of ours has no margin.

@@ -12,7 +12,7 @@ from keras_retinanet.utils import boxes as geometry
 from keras_retinanet.utils.box_coder import BoxCoder
 
 
-def _frames(images_or_sizes, multiple):
+def frames_of(images_or_sizes, multiple):
     """Return the (height, width) that boxes are clipped to: int32 [2], or [B, 2] of true sizes.
 
     Sizes are rounded up to multiples of `multiple`.
@@ -81,7 +81,7 @@ class Detect(FilterDetections):
         per_level = inputs[1 : 1 + self.levels]
         counts = [ops.shape(anchors)[1] for anchors in per_level]
         anchors = per_level[0] if self.levels == 1 else ops.concatenate(per_level, axis=1)
-        frames, number = _frames(frame, self.frame_multiple), ops.shape(anchors)[1]
+        frames, number = frames_of(frame, self.frame_multiple), ops.shape(anchors)[1]
         anchors, deltas = ops.reshape(anchors, (-1, 4)), ops.reshape(deltas, (-1, 4))
 
         def decode(place, score):

@@ -1,0 +1,42 @@
+"""--misses: every missed object once, with a reason; what cannot be traced is refused."""
+
+import json
+
+from keras_retinanet.bin import evaluate
+
+
+def test_every_missed_object_is_in_the_file(trained, drawn, tmp_path, capsys):
+    path = tmp_path / "misses.json"
+    words = ["csv", drawn / "val.csv", drawn / "classes.csv", trained.snapshot, "--draws", 0]
+    words += ["--score-threshold", 0.3, "--misses", path]
+    results = evaluate.main([str(word) for word in words])
+    found = json.loads(path.read_text())
+    assert found["objects"] == 8 and found["score_threshold"] == 0.3
+    recall = {
+        name: numbers["instances"] * numbers["F1"]["curve"][6]["recall"]  # at 0.3
+        for name, numbers in results["classes"].items()
+        if numbers["instances"]
+    }
+    assert len(found["misses"]) == found["missed"] == 8 - round(sum(recall.values()))
+    rows = {(row["image"], *row["box"], row["class"]) for row in found["misses"]}
+    truths = [line.split(",") for line in (drawn / "val.csv").read_text().splitlines()]
+    objects = {(str(drawn / name), *map(float, box), kind) for name, *box, kind in truths if kind}
+    assert rows <= objects and len(rows) == found["missed"] > 0
+    for counts in (found["reasons"], *found["by_class"].values()):
+        assert all(counts.values())
+    assert sum(found["reasons"].values()) == found["missed"]
+    for key in ("by_class", "by_size"):
+        assert sum(sum(counts.values()) for counts in found[key].values()) == found["missed"]
+    assert results["misses"] == {"file": str(path)} | {
+        key: value for key, value in found.items() if key != "misses"
+    }
+    line = f"{path}: {found['missed']} of 8 objects missed at scores above 0.30: "
+    assert line in capsys.readouterr().out
+
+
+def test_results_files_and_tiles_are_refused(trained, drawn, tmp_path, outcome):
+    words = ["csv", drawn / "val.csv", drawn / "classes.csv", "--misses", tmp_path / "m.json"]
+    code, error = outcome(evaluate, [*words, "--results", "r.json"])
+    assert code == 2 and "--misses goes with a model, not with --results" in error
+    code, error = outcome(evaluate, [*words, trained.snapshot, "--tile", 96])
+    assert code == 2 and "not through tiles" in error and not (tmp_path / "m.json").exists()
