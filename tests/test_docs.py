@@ -21,7 +21,7 @@ COMMANDS = {
 }
 # options of other programs: pip, ruff, curl, examples/
 FOREIGN_OPTIONS = {
-    *("--no-deps", "--wheel-dir", "--check", "--data-binary", "--dist"),
+    *("--no-deps", "--wheel-dir", "--check", "--data-binary", "--dist", "--sizes"),
     *("--size", "--grpc", "--model"),
 }
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9](?![\w-])")
