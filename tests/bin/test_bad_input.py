@@ -164,7 +164,7 @@ CASES = {
     "convert: a file for a folder": (convert_model, "{m} {b}/empty.csv/", "is a file"),
     "convert: into no folder": (convert_model, "{m} {t}/no/o.keras", "there is no folder"),
     "convert: a SavedModel into no folder": (convert_model, "{m} {t}/no/o", "there is no folder"),
-    "convert: an unknown kind": (convert_model, "{m} {t}/o.tflite", "'.tflite'"),
+    "convert: an unknown kind": (convert_model, "{m} {t}/o.mlmodel", "'.mlmodel'"),
     "predict: no model": (predict, "{b}/no.keras {d}/val_1.png", "no.keras: no such model file"),
     "predict: a text as model": (predict, "{b}/text.keras {d}", "text.keras: not a model"),
     "predict: another kind of model": (

@@ -85,7 +85,7 @@ def test_every_planted_fault_is_found_in_one_run(planted, capsys):
 def test_pictures_without_objects_are_counted_when_a_training_starts(drawn, capsys, file, said):
     dataset = CSVGenerator(drawn / f"{file}.csv", drawn / "classes.csv")
     start = SimpleNamespace(network=SimpleNamespace(count_params=lambda: 7))
-    args = SimpleNamespace(tile=None, backbone="b", batch_size=2, folder=None)
+    args = SimpleNamespace(tile=None, backbone="b", batch_size=2, folder=None, devices=1)
     train.describe(args, start, dataset, None, steps=3)
     assert capsys.readouterr().out.startswith(said)
 
