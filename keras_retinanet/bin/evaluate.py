@@ -7,6 +7,7 @@ from keras_retinanet.bin.datasets import class_names, make_generator, some_names
 from keras_retinanet.bin.evaluate_lines import result_lines
 from keras_retinanet.bin.evaluate_misses import check_traceable, find_misses, miss_lines
 from keras_retinanet.bin.evaluate_options import MAX_DETECTIONS, PROG, make_parser, parse_args
+from keras_retinanet.bin.evaluate_report import write_report
 from keras_retinanet.bin.evaluate_results import comparison, read_given, selected, write_results
 from keras_retinanet.bin.model_files import given_family, load_network, start_keras
 from keras_retinanet.bin.output_files import check_new_file, check_new_folder
@@ -163,22 +164,24 @@ def read(args):
 
 
 def measure(args, generator, detections, found):
-    """Return (numbers, {label: (AP, objects)}) of `detections`, and of the same as FoundBoxes."""
+    """Return (numbers, {label: (AP, objects)}, Analysis) of `detections`, also as FoundBoxes."""
     from keras_retinanet import evaluation
+    from keras_retinanet.evaluation.analysis import analyse
     from keras_retinanet.evaluation.dataset_columns import class_names_of, columns_of_dataset
-    from keras_retinanet.evaluation.measures import measure as measure_columns
+    from keras_retinanet.evaluation.measures import measure_analysis
 
     truths = evaluation.truths_with_ignored(generator)
     labels = evaluation.labels_of(generator, truths)
     by_class = evaluation.average_precisions(truths, detections, labels, args.iou_threshold)
     columns = columns_of_dataset(generator, found)
-    numbers, of_classes = measure_columns(columns, args.iou_threshold, args.draws, args.seed)
+    analysis = analyse(columns, args.iou_threshold)
+    numbers, of_classes = measure_analysis(analysis, args.draws, args.seed)
     names = class_names_of(generator, columns)
     classes = dict(zip(names, of_classes, strict=True))
     for label, (ap, instances) in by_class.items():
         name = generator.label_to_name(label)
         classes[name] = {"AP": ap, "instances": instances, **classes.get(name, {})}
-    return {
+    whole = {
         "mAP": evaluation.mean_ap(by_class),
         "weighted_mAP": evaluation.weighted_mean_ap(by_class),
         "classes": classes,
@@ -186,34 +189,29 @@ def measure(args, generator, detections, found):
         "confusion": {"classes": names, **numbers["confusion"]},
         "comparison": comparison(args, generator, columns) if args.compare else None,
         "images": generator.size(),
-    }, by_class
+    }
+    return whole, by_class, analysis
 
 
-def store(args, generator, found):
+def store(args, generator, analysis):
     """Write the threshold of each class into the snapshot; return the line about them."""
     from keras_retinanet.bin import evaluate_thresholds as thresholds
-    from keras_retinanet.evaluation.dataset_columns import columns_of_dataset
     from keras_retinanet.models.snapshot import read_facts
 
     profile, classes = read_facts(args.model)["profile"], class_names(generator)
     labels = labels_for(profile, classes, args.model, report=lambda line: None)
     places = range(profile.num_classes) if labels is None else labels.tolist()
     names = [classes[place] if place >= 0 else None for place in places]
-    columns = columns_of_dataset(generator, found)
-    points = thresholds.points_by_name(
-        generator, columns, args.iou_threshold, args.store_thresholds
-    )
+    points = thresholds.points_by_name(generator, analysis, args.store_thresholds)
     advised = thresholds.store_thresholds(args.model, points, names)
     return thresholds.stored_line(args.model, profile.classes, points, names, advised)
 
 
-def find_suspects(args, generator, found):
+def find_suspects(args, generator, analysis):
     """Write the suspect labels; return the line about them."""
     from keras_retinanet.bin.evaluate_suspects import suspect_rows, suspects_line, write_suspects
-    from keras_retinanet.evaluation.dataset_columns import columns_of_dataset
 
-    columns = columns_of_dataset(generator, found)
-    rows, threshold = suspect_rows(generator, columns, args.iou_threshold, args.score_threshold)
+    rows, threshold = suspect_rows(generator, analysis, args.score_threshold)
     write_suspects(args.suspects, rows)
     return suspects_line(args.suspects, rows, threshold)
 
@@ -231,8 +229,9 @@ def main(args=None):
     for option in ("json", "save_results", "suspects", "misses"):
         if getattr(args, option):
             check_new_file(getattr(args, option), f"--{option.replace('_', '-')}")
-    if args.save_path:
-        check_new_folder(args.save_path, "--save-path")
+    for option in ("save_path", "report"):
+        if getattr(args, option):
+            check_new_folder(getattr(args, option), f"--{option.replace('_', '-')}")
     start_keras(args.gpu)
     from keras_retinanet.evaluation.measures import with_nulls
     from keras_retinanet.evaluation.results import write_results_json
@@ -240,7 +239,7 @@ def main(args=None):
     generator, detections, found, about = read(args) if args.results else detect(args)
     if args.save_results:
         write_results(args.save_results, generator, detections)
-    numbers, by_class = measure(args, generator, detections, found)
+    numbers, by_class, analysis = measure(args, generator, detections, found)
     about["options"] = {**about["options"], "iou_threshold": args.iou_threshold}
     results = {**numbers, **about}
     for line in result_lines(results, by_class, generator.label_to_name):
@@ -248,9 +247,11 @@ def main(args=None):
     for line in miss_lines(results.get("misses")):
         print(line)
     if args.suspects:
-        print(find_suspects(args, generator, found))
+        print(find_suspects(args, generator, analysis))
     if args.store_thresholds:
-        print(store(args, generator, found))
+        print(store(args, generator, analysis))
+    if args.report:
+        print(write_report(args.report, generator, analysis, results))
     if args.json:
         write_results_json(args.json, with_nulls(results), indent=1)
     return results

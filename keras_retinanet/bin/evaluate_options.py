@@ -39,6 +39,9 @@ def _add_measure(parser):
     )
     parser.add_argument("--save-path", help="folder for pictures with truth and detections")
     parser.add_argument("--json", help="file for all numbers")
+    parser.add_argument(
+        "--report", metavar="DIR", help="folder for a page with curves and pictures"
+    )
     parser.add_argument("--gpu", help='ids of the GPUs to use, "0" or "0,1"; "cpu" for none')
 
 

@@ -7,31 +7,23 @@ HEADER = ("path", "x1", "y1", "x2", "y2", "class", "score", "reason")
 GIVEN = ("given_class", "given_x1", "given_y1", "given_x2", "given_y2")
 
 
-def suspect_rows(generator, columns, iou_threshold, score_threshold):
+def suspect_rows(generator, analysis, score_threshold):
     """Return the rows of the file, the surest first, and the score above which detections are sure.
 
     Args:
         generator: of the dataset.
-        columns: of `columns_of_dataset`.
-        iou_threshold: from which a detection is right.
+        analysis: `evaluation.analysis.Analysis` of it.
         score_threshold: None for that of the best F1.
     """
     import numpy as np
 
-    from keras_retinanet.evaluation.coco_numbers import prepare
     from keras_retinanet.evaluation.dataset_columns import class_names_of, image_ids_of
-    from keras_retinanet.evaluation.errors import find_errors
-    from keras_retinanet.evaluation.operating_points import operating_points
-    from keras_retinanet.evaluation.outcomes import outcomes
     from keras_retinanet.evaluation.suspects import find_suspects
 
-    matched = prepare(columns, iou_threshold)
-    found = outcomes(matched, iou_threshold)
     if score_threshold is None:
-        best = operating_points(found)[0]["best"]["threshold"]
-        score_threshold = 0.0 if np.isnan(best) else best
-    errors = find_errors(matched, found, iou_threshold)
-    suspects = find_suspects(matched, found, errors, score_threshold)
+        score_threshold = analysis.sure_score
+    columns = analysis.columns
+    suspects = find_suspects(analysis.matched, analysis.outcomes, analysis.errors, score_threshold)
     names = class_names_of(generator, columns)
     order = np.argsort(image_ids_of(generator), kind="stable")  # columns go by ascending id
     rows = []

@@ -31,14 +31,12 @@ def check(args):
         raise ValueError(f"--store-thresholds writes into a .keras snapshot, not for {given}")
 
 
-def points_by_name(generator, columns, iou_threshold, rule):
+def points_by_name(generator, analysis, rule):
     """Return {name of a class: its point}; see `evaluation.operating_points`."""
     from functools import partial
 
     from keras_retinanet.evaluation import operating_points as points
-    from keras_retinanet.evaluation.coco_numbers import prepare
     from keras_retinanet.evaluation.dataset_columns import class_names_of
-    from keras_retinanet.evaluation.outcomes import outcomes
 
     name, share = rule
     find = {
@@ -46,10 +44,10 @@ def points_by_name(generator, columns, iou_threshold, rule):
         "precision": partial(points.point_of_precision, least=share),
         "recall": partial(points.point_of_recall, least=share),
     }[name]
-    found = outcomes(prepare(columns, iou_threshold), iou_threshold)
+    found = analysis.outcomes
     return {
         kind: find(*found.of_class(label)[:2], int(found.objects[label]))
-        for label, kind in enumerate(class_names_of(generator, columns))
+        for label, kind in enumerate(class_names_of(generator, analysis.columns))
     }
 
 

@@ -6,15 +6,31 @@ only where no detection of its own class found it. What is left of the detection
 taken for an object, and what is left of the objects is missed.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from keras_retinanet.evaluation.matching import match, pair, rank
 
 
-def confusion_matrix(matched, outcomes, iou_threshold, score_threshold):
-    """Return counts [K + 1, K + 1]: rows are true classes, columns found ones, last background.
+@dataclass(frozen=True)
+class Cells:
+    """Which object was taken for which detection: an entry of the matrix for each row [E].
+
+    Attributes:
+        true, found: int64 [E], places of the classes; the number of classes for background.
+        objects: int64 [E], row of `TrueBoxes`; -1 for background.
+        rows: int64 [E], row of `Outcomes`; -1 for background, an object missed.
+    """
+
+    true: np.ndarray
+    found: np.ndarray
+    objects: np.ndarray
+    rows: np.ndarray
+
+
+def confusion_cells(matched, outcomes, iou_threshold, score_threshold):
+    """Return the Cells: what was found, what was taken for another class, false, and missed.
 
     Detections in crowds of their class count nowhere.
 
@@ -23,23 +39,40 @@ def confusion_matrix(matched, outcomes, iou_threshold, score_threshold):
         outcomes: its Outcomes at `iou_threshold`.
         score_threshold: detections that score above it count.
     """
-    classes = len(outcomes.objects)
-    true = matched.columns.true
+    true, background = matched.columns.true, len(outcomes.objects)
     shown = outcomes.counts & (outcomes.scores > score_threshold)
     right = np.flatnonzero(shown & (outcomes.owners >= 0))
-    matrix = np.zeros((classes + 1, classes + 1), np.int64)
-    np.fill_diagonal(matrix, [*np.bincount(outcomes.labels[right], minlength=classes), 0])
     free = ~true.crowd
     free[outcomes.owners[right]] = False
-    objects = np.flatnonzero(free)
-    found = matched.ranked.found.rows(outcomes.rows[shown & (outcomes.owners < 0)])
-    rows, owners = _whatever_class(true.rows(objects), found, iou_threshold)
-    confused = objects[owners]
-    np.add.at(matrix, (true.labels[confused], found.labels[rows]), 1)
-    matrix[:-1, -1] = outcomes.objects - matrix[:-1, :-1].sum(axis=1)
-    every = np.bincount(outcomes.labels[shown], minlength=classes)
-    matrix[-1, :-1] = every - matrix[:-1, :-1].sum(axis=0)
-    return matrix
+    left, rest = np.flatnonzero(free), np.flatnonzero(shown & (outcomes.owners < 0))
+    found = matched.ranked.found.rows(outcomes.rows[rest])
+    rows, owners = _whatever_class(true.rows(left), found, iou_threshold)
+    false, missed = np.delete(rest, rows), np.delete(left, owners)
+    objects = [outcomes.owners[right], left[owners], np.full(len(false), -1), missed]
+    rows = [right, rest[rows], false, np.full(len(missed), -1)]
+    objects, rows = np.concatenate(objects), np.concatenate(rows)
+    return Cells(
+        _labels(true.labels, objects, background),
+        _labels(outcomes.labels, rows, background),
+        objects,
+        rows,
+    )
+
+
+def confusion_matrix(matched, outcomes, iou_threshold, score_threshold):
+    """Return counts [K + 1, K + 1] of `confusion_cells`.
+
+    Rows are true classes, columns found ones, the last of both background.
+    """
+    cells = confusion_cells(matched, outcomes, iou_threshold, score_threshold)
+    sides = len(outcomes.objects) + 1
+    counts = np.bincount(cells.true * sides + cells.found, minlength=sides**2)
+    return counts.reshape(sides, sides)
+
+
+def _labels(labels, rows, background):
+    """Return the label of each of `rows`, `background` where it is -1."""
+    return np.append(labels, background)[rows]
 
 
 def sparse(matrix):

@@ -194,9 +194,8 @@ def _best_of_objects(chosen, objects, scores, found):
     return best
 
 
-def error_numbers(matched, outcomes, iou_threshold):
+def error_numbers(matched, outcomes, errors):
     """Return {"AP", "counts": {kind: detections or objects}, "costs": {kind: AP}} for JSON."""
-    errors = find_errors(matched, outcomes, iou_threshold)
     cost = costs(matched, outcomes, errors)
     counts = {name: int((errors.kinds == kind).sum()) for kind, name in enumerate(KINDS)}
     counts["missed"] = int(errors.missed.sum())

@@ -8,9 +8,9 @@ import math
 import numpy as np
 
 from keras_retinanet.evaluation import bootstrap
+from keras_retinanet.evaluation.analysis import analyse
 from keras_retinanet.evaluation.breakdown import by_crowding, by_ratio, by_size
 from keras_retinanet.evaluation.coco_numbers import (
-    THRESHOLDS,
     accumulate_areas,
     numbers_by_class,
     prepare,
@@ -20,8 +20,6 @@ from keras_retinanet.evaluation.confusion import confusion_matrix, sparse
 from keras_retinanet.evaluation.errors import error_numbers
 from keras_retinanet.evaluation.lrp import lrp_by_class, nan_mean
 from keras_retinanet.evaluation.open_images import CHALLENGE, open_images_by_class
-from keras_retinanet.evaluation.operating_points import operating_points
-from keras_retinanet.evaluation.outcomes import outcomes
 from keras_retinanet.evaluation.voc import METRICS, voc_by_class
 
 
@@ -34,12 +32,17 @@ def measure(columns, iou_threshold=0.5, draws=bootstrap.DRAWS, seed=0):
         draws: of the bootstrap; 0 leaves intervals out.
         seed: of the draws.
     """
-    matched = prepare(columns, min(THRESHOLDS[0], iou_threshold))
+    return measure_analysis(analyse(columns, iou_threshold), draws, seed)
+
+
+def measure_analysis(analysis, draws=bootstrap.DRAWS, seed=0):
+    """Return what `measure` does, of an Analysis."""
+    matched, iou_threshold = analysis.matched, analysis.iou_threshold
     areas = accumulate_areas(matched)
     parts = [
-        _pascal(columns, iou_threshold),
-        _open_images(columns, iou_threshold),
-        _at_one_threshold(matched, iou_threshold),
+        _pascal(analysis.columns, iou_threshold),
+        _open_images(analysis.columns, iou_threshold),
+        _at_one_threshold(analysis),
         _intervals(matched, draws, seed),
     ]
     whole = {
@@ -88,19 +91,18 @@ def _open_images(columns, iou_threshold):
     return {"open_images": whole}, [{"open_images": value} for value in values]
 
 
-def _at_one_threshold(matched, iou_threshold):
+def _at_one_threshold(analysis):
     """Return the numbers that look at one IoU threshold: F1, LRP, confusion, errors."""
-    found = outcomes(matched, iou_threshold)
-    points, points_by_class = operating_points(found)
-    lrp, lrp_classes = lrp_by_class(found, iou_threshold)
-    score = points["best"]["threshold"]
-    matrix = confusion_matrix(matched, found, iou_threshold, 0.0 if math.isnan(score) else score)
-    confusion = {"score_threshold": score, "counts": sparse(matrix)}
+    matched, found, iou = analysis.matched, analysis.outcomes, analysis.iou_threshold
+    points, points_by_class = analysis.points
+    lrp, lrp_classes = lrp_by_class(found, iou)
+    matrix = confusion_matrix(matched, found, iou, analysis.sure_score)
+    confusion = {"score_threshold": points["best"]["threshold"], "counts": sparse(matrix)}
     classes = [
         {"F1": point, "LRP": error}
         for point, error in zip(points_by_class, lrp_classes, strict=True)
     ]
-    errors = error_numbers(matched, found, iou_threshold)
+    errors = error_numbers(matched, found, analysis.errors)
     return {"F1": points, "LRP": lrp, "confusion": confusion, "errors": errors}, classes
 
 

@@ -29,6 +29,7 @@ class Suspects:
         pictures, labels: int64 [S], of the detection, places as in `Columns`.
         boxes: float64 [S, 4], of the detection, (x1, y1, width, height).
         objects: int64 [S], row of `TrueBoxes` that may be wrong; -1 where a box may be missing.
+        rows: int64 [S], row of `Ranked.found` of the detection.
     """
 
     reasons: np.ndarray
@@ -37,6 +38,7 @@ class Suspects:
     labels: np.ndarray
     boxes: np.ndarray
     objects: np.ndarray
+    rows: np.ndarray
 
 
 def find_suspects(matched, outcomes, errors, score_threshold):
@@ -61,6 +63,8 @@ def find_suspects(matched, outcomes, errors, score_threshold):
     _, first = np.unique(objects, return_index=True)
     kept = np.sort(np.union1d(first, np.flatnonzero(objects < 0)))
     rows = rows[kept]
-    seen = matched.ranked.found.rows(outcomes.rows[rows])
+    ranked = outcomes.rows[rows]
+    seen = matched.ranked.found.rows(ranked)
     reasons = np.array([REASONS[kind] for kind in errors.kinds[rows].tolist()], str)
-    return Suspects(reasons, seen.scores, seen.pictures, seen.labels, seen.boxes, objects[kept])
+    columns = (seen.scores, seen.pictures, seen.labels, seen.boxes)
+    return Suspects(reasons, *columns, objects[kept], ranked)

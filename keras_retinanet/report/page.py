@@ -1,7 +1,11 @@
 """The base of a page: head, style, headings, tables, tiles. A page is one file.
 
-The page allows itself no request: its policy lets pictures come from data URIs alone.
+The page allows itself no request: its policy lets pictures come from data URIs alone. Of scripts
+it runs the one that it was made with, named by its digest, and none that came in by data.
 """
+
+import base64
+import hashlib
 
 from keras_retinanet.report.markup import Html, element, joined, safe
 from keras_retinanet.report.style import STYLE
@@ -9,25 +13,34 @@ from keras_retinanet.report.style import STYLE
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
-def page(title, *parts, subtitle=None):
+def page(title, *parts, subtitle=None, style="", script=None):
     """Return a whole HTML page.
 
     Args:
         title: of the page, text.
         parts: what stands below it: Html, or text that is escaped.
         subtitle: a line of text.
+        style: CSS beside that of all pages.
+        script: JavaScript that runs when the page is there; it must not hold `</`.
     """
-    policy = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+    allowed = POLICY if script is None else f"{POLICY}; script-src 'sha256-{_digest(script)}'"
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{allowed}">'
     head = (
         '<meta charset="utf-8">'
         f"{policy}"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
-        f"<title>{safe(title)}</title><style>{STYLE}</style>"
+        f"<title>{safe(title)}</title><style>{STYLE}{style}</style>"
     )
     top = element("header", element("h1", title), element("p", subtitle) if subtitle else None)
     body = element("main", top, *parts)
+    if script is not None:
+        body = joined([body, element("script", Html(script))])
     return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>{body}</body></html>\n'
+
+
+def _digest(script):
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
 
 
 def section(heading, *parts, note=None):

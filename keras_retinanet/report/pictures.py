@@ -53,7 +53,17 @@ def view(image, boxes=(), color=(0, 0, 255), others=(), other_color=(0, 200, 0))
     Returns:
         uint8 [h, w, 3]; grey beyond the picture, where boxes lie there.
     """
-    boxes, others = (np.reshape(np.asarray(each, np.float64), (-1, 4)) for each in (boxes, others))
+    return drawn_view(image, boxes, [(others, other_color, 1), (boxes, color, 2)])
+
+
+def drawn_view(image, boxes, layers):
+    """Return what lies around boxes as `view` does, with other boxes drawn.
+
+    Args:
+        boxes: [M, 4] that decide what is seen.
+        layers: [(boxes, color, thickness)], the last on top.
+    """
+    boxes = np.reshape(np.asarray(boxes, np.float64), (-1, 4))
     x1, y1, x2, y2 = window(image.shape, boxes)
     canvas = np.full((y2 - y1, x2 - x1, 3), BEYOND, np.uint8)
     height, width = image.shape[:2]
@@ -64,8 +74,9 @@ def view(image, boxes=(), color=(0, 0, 255), others=(), other_color=(0, 200, 0))
     shown = np.ascontiguousarray(shown).copy()
     corner = np.array([x1, y1, x1, y1], np.float64)
     limit = 10 * LONGEST  # OpenCV draws into no farther distance
-    draw_boxes(shown, np.clip((others - corner) * scale, -limit, limit), other_color, 1)
-    draw_boxes(shown, np.clip((boxes - corner) * scale, -limit, limit), color, 2)
+    for drawn, color, thickness in layers:
+        drawn = (np.reshape(np.asarray(drawn, np.float64), (-1, 4)) - corner) * scale
+        draw_boxes(shown, np.clip(drawn, -limit, limit), color, thickness)
     return shown
 
 

@@ -35,10 +35,11 @@ def columns(true, found, classes=2, crowd=()):
 def analysed(given, iou=0.5):
     matched = prepare(given, iou)
     found = outcomes(matched, iou)
+    errors = find_errors(matched, found, iou)
     return SimpleNamespace(
-        errors=find_errors(matched, found, iou),
+        errors=errors,
         outcomes=found,
-        numbers=error_numbers(matched, found, iou),
+        numbers=error_numbers(matched, found, errors),
     )
 
 
