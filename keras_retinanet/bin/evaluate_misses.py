@@ -24,6 +24,7 @@ def find_misses(args, network, labels, generator, detections, rules):
         rules: {"score_threshold", "max_detections"} of the detections; what counts as found
             scores above `args.score_threshold`, or above the threshold of the best F1.
     """
+    from keras_retinanet.evaluation.analysis import analyse
     from keras_retinanet.evaluation.results import write_results_json
     from keras_retinanet.models import convert_model
     from keras_retinanet.predict.before_selection import rules_of
@@ -31,7 +32,8 @@ def find_misses(args, network, labels, generator, detections, rules):
     columns = _columns(generator, detections)
     threshold = args.score_threshold
     if threshold is None:
-        threshold = max(_best_threshold(columns, args.iou_threshold), rules["score_threshold"])
+        best = analyse(columns, args.iou_threshold).sure_score
+        threshold = max(best, rules["score_threshold"])
     detector = convert_model(network)
     rules = rules_of(detector, threshold, args.iou_threshold, rules["max_detections"])
     columns, missed = _missed(columns, rules)
@@ -52,19 +54,6 @@ def _columns(generator, detections):
     from keras_retinanet.evaluation.dataset_columns import columns_of_dataset
 
     return columns_of_dataset(generator, found_boxes_of(detections))
-
-
-def _best_threshold(columns, iou_threshold):
-    """Return the threshold of the best F1 over all classes; 0 where nothing is found."""
-    import numpy as np
-
-    from keras_retinanet.evaluation.coco_numbers import prepare
-    from keras_retinanet.evaluation.operating_points import best_point, of_all_classes
-    from keras_retinanet.evaluation.outcomes import outcomes
-
-    found = outcomes(prepare(columns, iou_threshold), iou_threshold)
-    threshold = best_point(*of_all_classes(found))["threshold"]
-    return 0.0 if np.isnan(threshold) else threshold
 
 
 def _missed(columns, rules):

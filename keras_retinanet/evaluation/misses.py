@@ -23,6 +23,7 @@ import numpy as np
 
 from keras_retinanet.evaluation.errors import BACKGROUND
 from keras_retinanet.utils.anchors import POSITIVE_OVERLAP
+from keras_retinanet.utils.boxes import overlaps
 
 REASONS = (
     *("shared", "suppressed", "candidates", "detections"),
@@ -117,17 +118,6 @@ class Miss:
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
-def iou(boxes, others):
-    """Return the IoU [N, M] of boxes [N, 4] and [M, 4] with corners in order; 0 without area."""
-    boxes, others = np.asarray(boxes, np.float64), np.asarray(others, np.float64)
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    shared = np.prod(np.maximum(high - low, 0), axis=-1)
-    areas, other_areas = (np.prod(each[:, 2:] - each[:, :2], axis=-1) for each in (boxes, others))
-    union = areas[:, None] + other_areas[None] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
-
-
 def follow(dense, rules):
     """Return the `Pairs` of a picture with what became of each."""
     scores = dense.scores
@@ -173,7 +163,7 @@ def _suppress(boxes, labels, fates, rivals, rules):
         fates[best], waiting[best] = KEPT, False
         if rules.nms:
             rows = np.flatnonzero(waiting & (labels == labels[best]))
-            gone = rows[iou(boxes[rows], boxes[[best]])[:, 0] > rules.nms_threshold]
+            gone = rows[overlaps(boxes[rows], boxes[[best]])[:, 0] > rules.nms_threshold]
             fates[gone], rivals[gone], waiting[gone] = SUPPRESSED, best, False
 
 
@@ -188,8 +178,8 @@ def trace(boxes, labels, missed, dense, rules):
         rules: Rules.
     """
     pairs = follow(dense, rules)
-    decoded = iou(_in_order(dense.boxes), boxes)  # [N, M]
-    reached = np.where(dense.inside[:, None], iou(dense.anchors, boxes), 0.0)  # [N, M]
+    decoded = overlaps(_in_order(dense.boxes), boxes)  # [N, M]
+    reached = np.where(dense.inside[:, None], overlaps(dense.anchors, boxes), 0.0)  # [N, M]
     scene = _Scene(np.asarray(labels), dense, rules, pairs, decoded, reached)
     return [scene.reason_of(int(row)) for row in missed]
 
@@ -205,13 +195,13 @@ class _Scene:
 
     def reason_of(self, row):
         """Return the `Miss` of the object `row`."""
-        overlaps, label = self.decoded[:, row], self.labels[row]
-        fits = overlaps >= self.rules.iou_threshold
+        ious, label = self.decoded[:, row], self.labels[row]
+        fits = ious >= self.rules.iou_threshold
         known = fits.any() and label >= 0
         facts = {
             "anchor_iou": float(self.reached[:, row].max(initial=0.0)),
             "score": float(self.dense.scores[fits, label].max()) if known else None,
-            "iou": float(overlaps.max(initial=0.0)),
+            "iou": float(ious.max(initial=0.0)),
         }
         steps = (self._seen, self._unreached, self._loose, self._confused)
         found = next((found for step in steps if (found := step(row, fits))), {"reason": "score"})
@@ -231,7 +221,7 @@ class _Scene:
             return {"reason": reasons[int(pairs.fates[first])]}
         other = self._other(pairs.rivals[first], row)
         ends = self.dense.boxes[pairs.anchors[[first, pairs.rivals[first]]]]
-        between = iou(*np.split(_in_order(ends), 2))[0, 0]
+        between = overlaps(*np.split(_in_order(ends), 2))[0, 0]
         return {"reason": "suppressed", **other, "other_iou": float(between)}
 
     def _unreached(self, row, fits):
@@ -246,9 +236,9 @@ class _Scene:
         """Return the closest pair of its class that overlaps it too little, and no other more."""
         pairs, same = self.pairs, np.flatnonzero(self.labels == self.labels[row])
         own = np.flatnonzero(pairs.labels == self.labels[row])
-        overlaps = self.decoded[pairs.anchors[own]]
-        nearest = overlaps[:, row] >= overlaps[:, same].max(axis=1, initial=0.0)
-        own = own[nearest & (overlaps[:, row] >= BACKGROUND)]
+        ious = self.decoded[pairs.anchors[own]]
+        nearest = ious[:, row] >= ious[:, same].max(axis=1, initial=0.0)
+        own = own[nearest & (ious[:, row] >= BACKGROUND)]
         if not len(own):
             return None
         closest = own[np.argmax(self.decoded[pairs.anchors[own], row])]
@@ -260,9 +250,9 @@ class _Scene:
         """Return the best pair of another class that fits it, and no object of that class more."""
         pairs = self.pairs
         for place in np.flatnonzero((pairs.labels != self.labels[row]) & fits[pairs.anchors]):
-            overlaps = self.decoded[pairs.anchors[place]]
-            rivals = overlaps[self.labels == pairs.labels[place]]
-            if overlaps[row] > rivals.max(initial=0.0):
+            ious = self.decoded[pairs.anchors[place]]
+            rivals = ious[self.labels == pairs.labels[place]]
+            if ious[row] > rivals.max(initial=0.0):
                 return {"reason": "class", **self._other(place, row)}
         return None
 

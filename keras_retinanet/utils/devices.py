@@ -8,7 +8,7 @@ import contextlib
 
 
 class DevicesError(ValueError):
-    """There are no so many devices, or the backend trains on one."""
+    """There are fewer devices, or the backend is in use already."""
 
 
 def divide_processor(number, backend):

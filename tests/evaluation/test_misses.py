@@ -14,9 +14,9 @@ from keras_retinanet.evaluation.misses import (
     Dense,
     Rules,
     follow,
-    iou,
     trace,
 )
+from keras_retinanet.utils.boxes import overlaps
 
 OBJECT = (0, 0, 10, 10)
 FAR = (50, 50, 60, 60)
@@ -154,12 +154,12 @@ def slow_fates(dense, rules):
             fates[anchor, label] = NO_CANDIDATE
             continue
         reached += 1
-        overlaps = [
-            iou(dense.boxes[[anchor]], dense.boxes[[other]])[0, 0]
+        ious = [
+            overlaps(dense.boxes[[anchor]], dense.boxes[[other]])[0, 0]
             for other, of in kept
             if of == label or not apart
         ]
-        if rules.nms and any(overlap > rules.nms_threshold for overlap in overlaps):
+        if rules.nms and any(overlap > rules.nms_threshold for overlap in ious):
             fates[anchor, label] = SUPPRESSED
         elif len(kept) == rules.max_detections:
             fates[anchor, label] = OVER_LIMIT
