@@ -90,7 +90,7 @@ BY_NAME = {
     "uvicorn": {"serve.server"},
     "prometheus_client": {"serve.metrics"},
     "torch": {"utils.determinism", "utils.memory"},
-    "jax": {"predict.on_device", "utils.devices", "utils.memory"},
+    "jax": {"predict.on_device", "utils.devices", "utils.memory", "utils.processes"},
 }
 HEAVY = (
     "numpy",

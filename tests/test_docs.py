@@ -23,6 +23,9 @@ COMMANDS = {
 FOREIGN_OPTIONS = {
     *("--no-deps", "--wheel-dir", "--check", "--data-binary", "--dist", "--sizes"),
     *("--size", "--grpc", "--model"),
+    # of SLURM
+    *("--nodes", "--ntasks", "--ntasks-per-node", "--gpus-per-task", "--requeue"),
+    "--kill-on-bad-exit",
 }
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9](?![\w-])")
 ROW = re.compile(r"^\| (`--[^|]*) \| ([^|]*) \|", re.MULTILINE)

@@ -135,10 +135,10 @@ def load_resized(generator, index, visit=0):
 
     The augmentation depends on (the generator's seed, index, visit) alone.
     """
-    from keras_retinanet.preprocessing.batches import BATCH, Batch, batch_context, stream
+    from keras_retinanet.preprocessing.batches import BATCH, Batch, batch_context
     from keras_retinanet.utils.image_channels import as_shown
 
-    with batch_context(Batch(stream(generator.seed, BATCH, visit, index))):
+    with batch_context(Batch(generator.seed, (BATCH, visit, index))):
         images, annotations = generator.augmented_group([index])
     image, annotations = generator.resize_group_entry(images[0], annotations[0])
     return (image.copy() if generator.channels is None else as_shown(image)), annotations

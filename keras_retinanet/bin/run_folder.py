@@ -9,30 +9,60 @@ import time
 from pathlib import Path
 
 from keras_retinanet import __version__
+from keras_retinanet.bin.train_processes import OWN
+from keras_retinanet.utils import processes
 
 CONFIG = "config.json"
 CHECKPOINTS = "checkpoints"
 # what is no option: the words themselves, and what is worked out from them at each start
 _NOT_OPTIONS = (
     *("words", "notices", "facts", "folder", "resume", "checkpoint", "epochs_done"),
-    *("same_optimizer", "same_trainable"),
+    *("same_optimizer", "same_trainable", "again", *OWN),
 )
+
+
+def run_name(args):
+    """Return the name of a run that begins now."""
+    return f"{args.backbone}_{args.dataset_type}_{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def make_run_folder(args):
     """Return the new folder of this run, None under --no-snapshots."""
     if not args.snapshots:
         return None
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    name = args.run_name or f"{args.backbone}_{args.dataset_type}_{stamp}"
-    folder = Path(args.snapshot_path) / name
-    if folder.exists():
+    folder = Path(args.snapshot_path) / (args.run_name or run_name(args))
+    lost = getattr(args, "again", False) and not checkpoint_files(folder)  # before its first one
+    if folder.exists() and not lost:
         raise ValueError(
             f"{folder}: exists already; give another --run-name, move it away, or go on with "
             f"--resume {folder}"
         )
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=lost)
     return folder
+
+
+def begin_run(args, steps):
+    """Return the new folder of this run with its config.json, None under --no-snapshots.
+
+    Args:
+        args: of the command, settled.
+        steps: of an epoch.
+    """
+
+    def make():
+        args.folder = make_run_folder(args)
+        if args.folder is None:
+            return None
+        write_config(args.folder, args, steps)
+        return str(args.folder)
+
+    folder = processes.from_first(make)
+    return None if folder is None else Path(folder)
+
+
+def checkpoint_files(folder):
+    """Return the checkpoints of a run's folder, the last one last."""
+    return sorted((Path(folder) / CHECKPOINTS).glob("step-*.keras"))
 
 
 def remove_halves(folder):

@@ -3,7 +3,6 @@
 import argparse
 import os
 import secrets
-import sys
 from functools import partial
 
 from keras_retinanet.bin import (
@@ -12,6 +11,7 @@ from keras_retinanet.bin import (
     train_memory,
     train_network,
     train_plan,
+    train_processes,
     train_recipes,
     train_source,
 )
@@ -19,7 +19,7 @@ from keras_retinanet.bin.console import import_keras, run
 from keras_retinanet.bin.datasets import class_names, make_generator, some_names
 from keras_retinanet.bin.output_files import check_new_folder
 from keras_retinanet.bin.picture_options import augmentation_options
-from keras_retinanet.bin.run_folder import make_run_folder, write_config
+from keras_retinanet.bin.run_folder import begin_run
 from keras_retinanet.bin.tile_options import tiled
 from keras_retinanet.bin.train_callbacks import (
     begin_again,
@@ -34,7 +34,9 @@ from keras_retinanet.bin.train_objective import make_objective, settle_class_wei
 from keras_retinanet.bin.train_old_names import create_models, makedirs, model_with_weights
 from keras_retinanet.bin.train_options import PROG, check_args, parse_args, resumed
 from keras_retinanet.bin.train_resume import load_optimizer, training_facts
-from keras_retinanet.bin.train_stop import Stop, watched
+from keras_retinanet.bin.train_stop import SharedStop, Stop, watched
+from keras_retinanet.bin.train_supervisor import supervise
+from keras_retinanet.utils import processes
 
 __all__ = [
     "check_args",
@@ -141,8 +143,6 @@ def make_training_model(args, start, steps):
 
 def prepare(args):
     """Set devices, precision, seed and determinism, before anything is built."""
-    if args.resume:
-        train_again.enter(args)
     if args.gpu is not None:
         from keras_retinanet.utils.gpu import setup_gpu
 
@@ -152,12 +152,14 @@ def prepare(args):
     if args.deterministic:
         prepare_environment(os.environ.get("KERAS_BACKEND", "tensorflow"))
     train_devices.divide(args)
+    train_processes.join(args)
     keras = import_keras()
     if args.deterministic:
         make_deterministic(keras.backend.backend())
     keras.config.set_dtype_policy(args.dtype or "float32")  # a snapshot's layers have their own
     if args.seed is None:
-        args.seed = secrets.randbits(32)  # a run must be able to go on with the same order
+        # a run must be able to go on with the same order
+        args.seed = processes.told(secrets.randbits(32))
     keras.utils.set_random_seed(args.seed)
 
 
@@ -171,7 +173,8 @@ def describe(args, start, train, validation, steps):
         f"{train.size()} {kind}{background}, {train.num_classes()} classes{measured}; "
         f"{args.backbone}, {start.network.count_params():,} parameters; "
         f"{steps} steps of {args.batch_size} an epoch"
-        + (f" on {args.devices} devices" if args.devices > 1 else "")
+        + (f" on {args.devices} devices" if args.devices > 1 or processes.number() > 1 else "")
+        + (f" in each of {processes.number()} processes" if processes.number() > 1 else "")
     )
     if args.folder is not None:
         report(f"writing to {args.folder}")
@@ -199,8 +202,8 @@ def train_on(args, begin, train, validation):
         return make_training_model(now, start, steps * args.epochs)
 
     train_memory.settle_batch(args, start.network, generators, remake, report)
-    if problem := train_devices.uneven(args.batch_size, args.devices):  # a recipe's
-        raise ValueError(problem)
+    if problem := train_devices.uneven(args.batch_size, args.devices, processes.number()):
+        raise ValueError(problem)  # a recipe's batch
     steps = args.steps or len(train)
     if args.resume:
         train_again.check_steps(args, start.facts, steps)
@@ -216,15 +219,13 @@ def train_on(args, begin, train, validation):
         return None
     args.facts = {"pretrained": start.pretrained, "training": training_facts(args)}
     if not args.resume:
-        args.folder = make_run_folder(args)
-        if args.folder is not None:
-            write_config(args.folder, args, steps)
+        args.folder = begin_run(args, steps)
     describe(args, start, train, validation, steps)
     for line in train_recipes.resolved_lines(args):
         report(line)
-    look(args, profile_of(start.network), train, validation, report)
+    processes.from_first(lambda: look(args, profile_of(start.network), train, validation, report))
     stop = Stop(args.time_budget)
-    callbacks = make_callbacks(args, start, model, generators, steps, stop)
+    callbacks = make_callbacks(args, start, model, generators, steps, SharedStop(stop))
 
     def fit_on(model, first, steps, kept):
         if first is not None:  # memory ran out, and the epoch begins again in smaller batches
@@ -245,6 +246,11 @@ def main(args=None):
     args = parse_args(args)
     if args.resume:
         args = resumed(args)
+        train_again.enter(args)
+        for problem in train_processes.process_contradictions(args):
+            raise ValueError(problem)
+    if train_processes.starts_others(args):
+        supervise(args, report)
     for notice in args.notices:
         report(notice)
     if args.snapshots and not args.resume:
@@ -252,7 +258,7 @@ def main(args=None):
     if args.tensorboard_dir:
         check_new_folder(args.tensorboard_dir, "--tensorboard-dir")
     prepare(args)
-    with train_devices.shared(args):
+    with train_processes.together(), train_devices.shared(args):
         return train_from(args)
 
 
@@ -262,7 +268,8 @@ def train_from(args):
     from keras_retinanet.utils.image import preprocess_image
 
     if args.resume:
-        begin = train_again.start_from(args, train_again.last_whole(args.folder, report), report)
+        last = processes.from_first(lambda: str(train_again.last_whole(args.folder, report)))
+        begin = train_again.start_from(args, last, report)
         profile = profile_of(begin.network)
     elif args.snapshot:
         begin = train_network.open_snapshot(args, report)
@@ -280,7 +287,7 @@ def train_from(args):
 
 def console():
     """Run the command as a program."""
-    sys.exit(run(main, PROG))
+    train_processes.end(run(main, PROG))
 
 
 if __name__ == "__main__":

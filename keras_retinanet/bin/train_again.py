@@ -5,16 +5,63 @@ import os
 import sys
 from pathlib import Path
 
-from keras_retinanet.bin.run_folder import CHECKPOINTS, read_config, remove_halves
+from keras_retinanet.bin.run_folder import (
+    CHECKPOINTS,
+    checkpoint_files,
+    read_config,
+    remove_halves,
+)
+from keras_retinanet.bin.train_processes import OWN
+from keras_retinanet.utils import processes
 
 # what may differ from the run's own options: they change no number but by rounding
-FREE = ("resume", "time_budget", "save_every", "workers", "max_queue_size", "gpu", "devices")
+FREE = ("resume", "time_budget", "save_every", "workers", "max_queue_size", "gpu", "devices", *OWN)
 NOT_GIVEN = ("words", "notices")  # what no option sets
+AUTO = "auto"  # --resume auto: go on where there is something to go on from, else begin
 
 
 def is_resumed(words):
     """Return whether the command line `words` has --resume."""
     return any(word.split("=")[0] == "--resume" for word in words)
+
+
+def without(words, names):
+    """Return the command line `words` less the options `names`, each with its value."""
+    kept, words = [], list(words)
+    while words:
+        word = words.pop(0)
+        name, equals, _ = word.partition("=")
+        if name not in names:
+            kept.append(word)
+        elif not equals and words:
+            words.pop(0)
+    return kept
+
+
+def is_auto(words):
+    """Return whether the command line `words` has --resume auto."""
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    return any(
+        word == f"--resume={AUTO}" or (word, value) == ("--resume", AUTO) for word, value in pairs
+    )
+
+
+def settled(words, parse):
+    """Return a command line with --resume auto as one with --resume FOLDER, or without.
+
+    Args:
+        words: of the command line.
+        parse: f(words) -> options, unchecked.
+
+    Raises:
+        ValueError: the run has no name to find it again by.
+    """
+    words = without(words, {"--resume"})
+    given = parse(words)
+    if not given.run_name:
+        raise ValueError("--resume auto needs --run-name, by which the run is found again")
+    folder = Path(given.snapshot_path) / given.run_name
+    return [*words, "--resume", str(folder)] if checkpoint_files(folder) else words
 
 
 def without_dataset(parser):
@@ -50,7 +97,7 @@ def resumed_args(parser, given, parse):
     free = {
         name: getattr(given, name)
         for name in FREE
-        if getattr(given, name) != parser.get_default(name)
+        if name in OWN or getattr(given, name) != parser.get_default(name)
     }
     folder = Path(given.resume).absolute()
     return argparse.Namespace(
@@ -113,7 +160,8 @@ def start_from(args, path, report):
     from keras_retinanet.bin.train_network import open_snapshot
     from keras_retinanet.models.snapshot import read_facts
 
-    remove_halves(args.folder)
+    if processes.is_first():
+        remove_halves(args.folder)
     args.snapshot = args.checkpoint = str(path)
     # the network is that of the checkpoint, whatever became of the files it was made from
     args.config = args.weights = args.backbone_weights = args.initial_epoch = None

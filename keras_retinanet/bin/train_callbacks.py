@@ -3,9 +3,13 @@
 import math
 import sys
 
+from keras_retinanet.utils import processes
+
 
 def report(text):
-    """Print a line at once, over a moving one."""
+    """Print a line at once, over a moving one; of several processes the first speaks."""
+    if not processes.is_first():
+        return
     clear = "\r\x1b[K" if sys.stderr.isatty() and sys.stdout.isatty() else ""
     print(f"{clear}{text}", flush=True)
 
@@ -47,6 +51,7 @@ def checkpoint_callbacks(args, start, steps, stop, callbacks):
         args.facts,
         is_due(args.save_every),
         stop,
+        writes=processes.is_first(),
     )
     first.others = callbacks
     last = [Resumed(args.checkpoint, start.facts, callbacks)] if args.resume else []
@@ -72,8 +77,27 @@ def make_callbacks(args, start, model, generators, steps, stop):
     args.epochs_done = start.epoch - pending  # whose row of history.csv is final
     detector = Runner(convert_model(start.network))
     callbacks = create_callbacks(start.network, model, detector, validation, args)
+    if not processes.is_first():
+        callbacks = without_writers(callbacks)
     callbacks = [bad_batches(train, start.epoch * steps + start.step), *callbacks]
     return checkpoint_callbacks(args, start, steps, stop, callbacks)
+
+
+def without_writers(callbacks):
+    """Return `callbacks`, in place of each that writes files or speaks one that does nothing."""
+    import keras
+
+    from keras_retinanet.callbacks.curves import Curves
+    from keras_retinanet.callbacks.history import History
+    from keras_retinanet.callbacks.pictures import Pictures
+    from keras_retinanet.callbacks.progress import Progress
+    from keras_retinanet.callbacks.snapshots import KeepBest, KeepLast
+
+    writers = (KeepLast, KeepBest, History, Curves, Pictures, Progress, keras.callbacks.TensorBoard)
+    return [
+        keras.callbacks.Callback() if isinstance(callback, writers) else callback
+        for callback in callbacks
+    ]
 
 
 def begin_again(args, start, callbacks, epoch, steps):
@@ -162,7 +186,7 @@ def _measuring(args, model, prediction_model, generator, board):
     if args.evaluation:
         evaluate = Evaluate(
             generator,
-            tensorboard=board,
+            tensorboard=board if processes.is_first() else None,
             weighted_average=args.weighted_average,
             verbose=0,
             coco=True,

@@ -12,6 +12,7 @@ from keras_retinanet.bin.picture_options import settle_augmentation
 from keras_retinanet.bin.tile_options import check_tiles
 from keras_retinanet.bin.train_devices import device_contradictions
 from keras_retinanet.bin.train_objective import NEW_OBJECTIVE
+from keras_retinanet.bin.train_processes import process_contradictions
 
 # How a run trains unless the command line or the snapshot that it goes on from says so.
 NEW_RUN = {
@@ -66,6 +67,7 @@ def _contradictions(args):
         yield f"--reduce-lr-* go with --lr-schedule plateau, not {args.lr_schedule}"
     yield from train_recipes.rate_contradictions(args)
     yield from device_contradictions(args)
+    yield from process_contradictions(args)
     if args.initial_epoch is not None and args.initial_epoch >= args.epochs:
         yield f"--initial-epoch {args.initial_epoch} leaves nothing of --epochs {args.epochs}"
     if args.run_name and not re.fullmatch(r"[\w][\w.+-]*", args.run_name):

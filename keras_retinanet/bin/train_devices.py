@@ -40,15 +40,17 @@ def device_contradictions(args):
         )
 
 
-def uneven(batch, devices):
-    """Return why `batch` pictures a step cannot be shared out among `devices`, or None."""
-    if batch % devices == 0:
+def uneven(batch, devices, processes=1):
+    """Return why `batch` pictures a step cannot be shared out among all devices, or None."""
+    every = devices * processes
+    if batch % every == 0:
         return None
-    higher = -(-batch // devices) * devices
-    fitting = [size for size in (higher - devices, higher) if size]
+    where = f"--devices {devices}" + (f" of --processes {processes}" if processes > 1 else "")
+    higher = -(-batch // every) * every
+    fitting = [size for size in (higher - every, higher) if size]
     return (
-        f"--batch-size {batch} counts the pictures of a step on all --devices {devices} together "
-        f"and must be a multiple of that; give {' or '.join(map(str, fitting))}"
+        f"--batch-size {batch} counts the pictures of a step on all {where} together "
+        f"and must be a multiple of {every}; give {' or '.join(map(str, fitting))}"
     )
 
 
@@ -62,7 +64,9 @@ def divide(args):
 
 def shared(args):
     """Return the context in which to build and train the network."""
-    if args.devices == 1:
+    from keras_retinanet.utils import processes
+
+    if args.devices == 1 and processes.number() == 1:
         return contextlib.nullcontext()
     from keras_retinanet.utils.devices import shared_among
 

@@ -37,10 +37,11 @@ def fit(args, model, start, generators, callbacks, steps, report):
         report: gets lines of text.
     """
     from keras_retinanet.callbacks.checkpoints import RunEnded
+    from keras_retinanet.preprocessing.batch_parts import own_part
     from keras_retinanet.preprocessing.loader import Loader
 
-    first = start.epoch * steps + start.step
-    with Loader(generators[0], args.workers, args.max_queue_size, first) as loader:
+    first, ahead = start.epoch * steps + start.step, args.max_queue_size
+    with Loader(generators[0], args.workers, ahead, first, part=own_part()) as loader:
         try:
             history = model.fit(
                 feed_of(start.network)(loader),

@@ -123,6 +123,7 @@ def fit_in_memory(args, model, generators, steps, fit, remake, report):
         report: gets a line of text.
     """
     from keras_retinanet.callbacks.epoch_start import EpochStart
+    from keras_retinanet.utils import processes
     from keras_retinanet.utils.memory import is_out_of_memory
 
     earlier, first, kept = {}, None, EpochStart()
@@ -132,6 +133,12 @@ def fit_in_memory(args, model, generators, steps, fit, remake, report):
         except Exception as error:
             if kept.state is None or not is_out_of_memory(error):
                 raise
+            if processes.number() > 1:  # the others do not know of it
+                raise ValueError(
+                    f"process {processes.index()} is out of memory with {args.batch_size} "
+                    f"pictures a step on {processes.number()} processes; give a smaller "
+                    "--batch-size, --remat or --dtype mixed_bfloat16"
+                ) from error
         merge(earlier, model.history)
         pictures, before = args.batch_size, steps
         halve(args)

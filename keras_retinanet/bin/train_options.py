@@ -6,7 +6,13 @@ Defaults that differ from keras-retinanet 1.0 stand in docs/coming-from-1.0.md w
 import argparse
 import sys
 
-from keras_retinanet.bin import train_again, train_memory, train_recipes, train_repeat
+from keras_retinanet.bin import (
+    train_again,
+    train_memory,
+    train_processes,
+    train_recipes,
+    train_repeat,
+)
 from keras_retinanet.bin.console import Parser, add_everywhere, number
 from keras_retinanet.bin.datasets import add_datasets
 from keras_retinanet.bin.durations import duration, interval
@@ -35,7 +41,8 @@ def _add_start(parser):
     parser.add_argument(
         "--resume",
         metavar="RUN_FOLDER",
-        help="let the run of this folder go on as if it had never stopped; needs nothing else",
+        help="let the run of this folder go on as if it had never stopped; needs nothing else. "
+        "auto: that of --run-name, or begin it",
     )
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--snapshot", help="go on from this snapshot in a new run's folder")
@@ -127,6 +134,7 @@ def _add_optimization(parser):
     )
     parser.add_argument("--gpu", help='ids of the GPUs to use, "0" or "0,1"; "cpu" for none')
     add_devices(parser)
+    train_processes.add_processes(parser)
 
 
 def _add_pictures(parser):
@@ -220,6 +228,9 @@ def parse_args(args=None):
     """
     parser = make_parser()
     words = [str(word) for word in (sys.argv[1:] if args is None else args)]
+    again = train_again.is_auto(words)
+    if again:
+        words = _settled(parser, words)
     if train_again.is_resumed(words):
         train_again.without_dataset(parser)
         parsed = parser.parse_args(_with_stages(words))
@@ -229,12 +240,23 @@ def parse_args(args=None):
         repeated = train_repeat.expanded(words)
         words = _with_stages(repeated.words)
         parsed = parser.parse_args(words)
-        parsed.words = repeated.words
+        parsed.words = train_again.without(repeated.words, train_processes.OWN_OPTIONS)
+        parsed.again = again
         parsed.given = train_recipes.given_options(parser, words)
         train_recipes.apply_recipe(parsed)
         args = check_args(parsed)
         train_repeat.restore(args, repeated, parser)
         return args
+    except ValueError as error:
+        parser.error(str(error))
+
+
+def _settled(parser, words):
+    def parse(words):
+        return parser.parse_args(_with_stages(train_repeat.expanded(words).words))
+
+    try:
+        return train_again.settled(words, parse)
     except ValueError as error:
         parser.error(str(error))
 

@@ -12,8 +12,10 @@ import time
 from contextlib import contextmanager
 
 from keras_retinanet.bin.durations import seconds_of
+from keras_retinanet.utils import processes
 
 TERMINATED = 143
+ASK_EVERY = 2.0  # seconds between the steps after which several processes may end
 PATIENCE = 25.0  # seconds; 30 is what Kubernetes and SLURM wait by default
 
 
@@ -52,6 +54,53 @@ class Stop:
         self.terminated = True
         if self.at_once:
             raise Terminated
+
+
+class SharedStop:
+    """A `Stop` for all processes: the first one decides, and all end after the same step.
+
+    Asking takes a message, so the first one says, too, after how many steps to ask again.
+
+    Args:
+        stop: of this process.
+    """
+
+    def __init__(self, stop):
+        self.stop = stop
+        self._left, self._steps = 1, 1
+        self._asked = time.monotonic()
+
+    @property
+    def at_once(self):
+        """As of `Stop`."""
+        return self.stop.at_once
+
+    @at_once.setter
+    def at_once(self, value):
+        self.stop.at_once = value
+
+    def __call__(self):
+        """Return the exception that ends the training, None where it goes on."""
+        if processes.number() == 1:
+            return self.stop()
+        self._left -= 1
+        if self._left:
+            return None
+        ended = self.stop()
+        terminated, message, self._steps = processes.told(
+            [isinstance(ended, Terminated), ended and str(ended), self._next()]
+        )
+        self._left, self._asked = self._steps, time.monotonic()
+        if message is None:
+            return None
+        from keras_retinanet.callbacks.checkpoints import RunEnded
+
+        return Terminated() if terminated else RunEnded(message)
+
+    def _next(self):
+        """Return the steps that take about as long as is to pass until all ask again."""
+        took = (time.monotonic() - self._asked) / self._steps
+        return max(1, min(2 * self._steps, int(ASK_EVERY / max(took, 1e-3))))
 
 
 @contextmanager

@@ -89,19 +89,21 @@ class Checkpoints(keras.callbacks.Callback):
         due: f(steps, seconds since the last checkpoint) -> whether to write one.
         ended: f() -> an exception that ends the training once a checkpoint is written, or None.
             Its attribute `at_once` is set to whether all steps that were made are kept.
+        writes: whether this process, of several, writes.
 
     Attributes:
         others: the other callbacks of the run, whose state is kept.
         place: the place of the last checkpoint on disk; None before.
     """
 
-    def __init__(self, network, folder, place, facts, due, ended):
+    def __init__(self, network, folder, place, facts, due, ended, writes=True):
         super().__init__()
         self.network = network
         self.folder = folder
         self.facts = dict(facts)
         self.due = due
         self.ended = ended
+        self.writes = writes
         self.others = []
         self.place = None
         self._begin = place
@@ -117,9 +119,10 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Write the first checkpoint, so that a run may die at any moment."""
-        self.folder.mkdir(exist_ok=True)
-        tidy(self.folder, self._begin.done)
-        if checkpoints(self.folder) and not self._again:
+        if self.writes:
+            self.folder.mkdir(exist_ok=True)
+            tidy(self.folder, self._begin.done)
+        if not self._again and checkpoints(self.folder):
             self.place = self._begin
         else:
             self._save(self._begin, None)
@@ -157,6 +160,9 @@ class Checkpoints(keras.callbacks.Callback):
 
     def _save(self, place, pending):
         _ = self.model  # JAX: bring the weights back from the epoch's state
+        self._since = (place.done, time.monotonic())
+        if not self.writes:
+            return
         facts = self.facts | {
             "epoch": place.epoch,
             "step": place.step,
@@ -166,7 +172,6 @@ class Checkpoints(keras.callbacks.Callback):
         }
         write_checkpoint(self.folder, place.done, self.network, self.model, facts)
         self.place = place
-        self._since = (place.done, time.monotonic())
 
 
 def _plain_logs(logs):

@@ -14,6 +14,7 @@ from keras_retinanet.evaluation import (
 )
 from keras_retinanet.evaluation.average_precision import class_lines
 from keras_retinanet.evaluation.detect import check_detector
+from keras_retinanet.utils import processes
 
 
 class Evaluate(keras.callbacks.Callback):
@@ -83,20 +84,24 @@ class Evaluate(keras.callbacks.Callback):
         if logs is not None:
             logs.update(scalars)
         self._writer.write(scalars, epoch)
-        if self.verbose:
+        if self.verbose and processes.is_first():
             self._report()
 
     def _measure(self):
         detections, _ = detect_dataset(
             self.generator, self.model, self.score_threshold, self.max_detections, self.save_path
         )
+        scalars = processes.from_first(lambda: self._scalars(detections))
+        self.mean_ap = scalars["mAP"]
+        return scalars
+
+    def _scalars(self, detections):
         self.detections = detections
         truths = truths_with_ignored(self.generator)
         labels = labels_of(self.generator, truths)
         self.average_precisions = average_precisions(truths, detections, labels, self.iou_threshold)
         mean = weighted_mean_ap if self.weighted_average else mean_ap
-        self.mean_ap = mean(self.average_precisions)
-        scalars = {"mAP": self.mean_ap}
+        scalars = {"mAP": float(mean(self.average_precisions))}
         if self.coco:
             metrics = coco_metrics_of(self.generator, detections)
             scalars |= {"AP": metrics["AP"], "AP50": metrics["AP50"]}

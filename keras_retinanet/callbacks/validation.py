@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_retinanet.preprocessing.batch_parts import own_part
 from keras_retinanet.preprocessing.loader import Loader
 
 
@@ -23,7 +24,7 @@ class ValidationLoss(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Measure."""
-        with Loader(self.generator, workers=1, queue_size=2) as loader:
+        with Loader(self.generator, workers=1, queue_size=2, part=own_part()) as loader:
             found = self.model.evaluate(
                 self.feed(loader), steps=len(self.generator), return_dict=True, verbose=0
             )

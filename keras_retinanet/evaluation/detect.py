@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_retinanet.evaluation.shared import brought_together, own_pictures
 from keras_retinanet.utils.detections import (
     NOTHING,
     Detections,
@@ -38,7 +39,9 @@ def detect_dataset(
         save_path: a folder for pictures `<index>.png` with truths and the detections that score
             above 0.3, or None.
 
-    A picture that cannot be read has no detections where the generator has `skip_broken`.
+    A picture that cannot be read has no detections where the generator has `skip_broken`. Where
+    there are several processes, all call this, each detects in some images, and the first alone
+    returns what was found in all of them.
 
     Returns:
         One `Detections` for each image, and the mean seconds of `predict_on_batch` (0.0 where
@@ -57,10 +60,10 @@ def detect_dataset(
             image = generator.load_image(index)
             _save_picture(folder / f"{index}.png", image, generator, index, of_picture)
         return found, mean_seconds
-    detections, seconds = [], []
-    for index, loaded in enumerate(_images(generator)):
+    detections, seconds = [NOTHING] * generator.size(), []
+    own = own_pictures(generator.size())
+    for index, loaded in zip(own, _images(generator, own), strict=True):
         if loaded is None:
-            detections.append(NOTHING)
             continue
         raw_image, image, placement = loaded
         start = time.perf_counter()
@@ -69,10 +72,10 @@ def detect_dataset(
         ((boxes, scores, labels),) = rows_by_image(outputs, _not_a_detector)
         boxes = placement.to_original(boxes)
         found = select(boxes, scores, labels, score_threshold, max_detections)
-        detections.append(found)
+        detections[index] = found
         if folder is not None:
             _save_picture(folder / f"{index}.png", raw_image, generator, index, found)
-    return detections, float(np.mean(seconds)) if seconds else 0.0
+    return brought_together(detections), float(np.mean(seconds)) if seconds else 0.0
 
 
 def check_detector(model):
@@ -96,12 +99,12 @@ def _not_a_detector(what):
     )
 
 
-def _images(generator):
-    """Yield what `load_prepared` gives for each image, reading a few ahead in one thread."""
+def _images(generator, indices):
+    """Yield what `load_prepared` gives for each index, reading a few ahead in one thread."""
     with ThreadPoolExecutor(max_workers=1) as reader:
         waiting = collections.deque()
         try:
-            for index in range(generator.size()):
+            for index in indices:
                 waiting.append(reader.submit(load_prepared, generator, index))
                 if len(waiting) > IMAGES_AHEAD:
                     yield waiting.popleft().result()

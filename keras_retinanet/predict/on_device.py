@@ -47,21 +47,27 @@ class LevelsDetector(keras.Model):
         return self.detector([images, sizes] if takes_sizes else images, training=False)
 
 
+def _on_one_device(value):
+    """Return a JAX array that each device has a copy of as the first copy in this process."""
+    return value.addressable_data(0) if len(value.sharding.device_set) > 1 else value
+
+
 def jax_function(model, constant):
     """Return f(*arrays) -> arrays on the host, compiled once for each shape.
 
     Args:
-        model: a Keras model of a list of the arrays.
+        model: a Keras model of the array, or of a list of several.
         constant: whether the weights change no more, so that they need not be read anew.
     """
     import jax
 
     def weights():
         groups = model.trainable_variables, model.non_trainable_variables
-        return tuple([variable.value for variable in group] for group in groups)
+        return tuple([_on_one_device(variable.value) for variable in group] for group in groups)
 
     def call(values, *arrays):
-        return model.stateless_call(*values, list(arrays), training=False)[0]
+        inputs = arrays[0] if len(arrays) == 1 else list(arrays)
+        return model.stateless_call(*values, inputs, training=False)[0]
 
     compiled, kept = jax.jit(call), weights() if constant else None
     return lambda *arrays: jax.device_get(compiled(kept or weights(), *arrays))

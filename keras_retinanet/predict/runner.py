@@ -46,6 +46,8 @@ class Runner:
                 self._make_frozen = lambda: _frozen_function(detector)
         elif profile is not None:
             self._predict = _levels_function(detector, profile, freeze)
+        elif keras.backend.backend() == "jax":  # on one device, however many train
+            self._predict = jax_function(detector, constant=False)
         self._profile = profile
 
     @property

@@ -93,3 +93,13 @@ def distinct_size(size, other, anchors_of, step=1):
             break
         height += step
     return height, width
+
+
+def grown(array, sides, value):
+    """Return `array` with its axes from the second on grown to `sides`, filled up with `value`."""
+    shape = (array.shape[0], *sides, *array.shape[1 + len(sides) :])
+    if shape == array.shape:
+        return array
+    larger = np.full(shape, value, array.dtype)
+    larger[tuple(slice(side) for side in array.shape)] = array
+    return larger

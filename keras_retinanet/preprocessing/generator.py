@@ -211,8 +211,13 @@ class Generator(Steps, keras.utils.PyDataset):
             inputs, targets = self.compute_input_output(self.groups[index])
         return inputs, tuple(targets) if isinstance(targets, list) else targets
 
-    def raw_batch(self, index, epoch=0):
+    def raw_batch(self, index, epoch=0, part=None):
         """Return (pictures, boxes) of a batch; depends on (seed, epoch, index) alone.
+
+        Args:
+            index: of the batch in its epoch.
+            epoch: counted from 0.
+            part: `BatchPart`, to make some pictures of the batch alone, None for all.
 
         Returns:
             (uint8 [B, H, W, 3] BGR; with `channels` uint8 or uint16 [B, H, W, channels],
@@ -221,10 +226,14 @@ class Generator(Steps, keras.utils.PyDataset):
               "sizes": float32 [B, 2], height and width of each resized picture}).
         """
         group = self.epoch_groups(epoch)[index]
-        batch = Batch(stream(self.seed, BATCH, epoch, index), epoch=epoch)
+        places = range(len(group)) if part is None else part.places(len(group))
+        group = [group[place] for place in places]
+        batch = Batch(self.seed, (BATCH, epoch, index), epoch=epoch, first=places[0])
         with batch_context(batch), reduced_reading():
             canvas, shapes, annotations = self.resize_onto_canvas(*self.augmented_group(group))
         boxes, labels = pad_boxes(annotations)
+        if part is not None:
+            canvas, boxes, labels = part.as_large_as_others(canvas, boxes, labels, epoch, index)
         sizes = np.array(shapes, np.float32)
         return canvas, {"boxes": boxes, "labels": labels, "sizes": sizes}
 
@@ -277,7 +286,7 @@ class Generator(Steps, keras.utils.PyDataset):
         if index == 1 and keras.backend.backend() == "tensorflow":
             unlike = self._size_of_first()
         epoch = max(self._epoch, 0)
-        return Batch(stream(self.seed, BATCH, epoch, index), unlike, epoch)
+        return Batch(self.seed, (BATCH, epoch, index), unlike, epoch)
 
     def _size_of_first(self):
         key = (self._epoch, tuple(self.groups[0]))

@@ -23,12 +23,13 @@ class Loader:
         start_step: first batch, counted over all epochs; step s is batch s % len(generator) of
             epoch s // len(generator).
         steps: number of batches, endless if None.
+        part: `BatchPart`, to make some pictures of each batch alone; None for all.
 
     Iterating yields ({"images", "sizes"}, {"boxes", "labels"}) as `Generator.raw_batch` has
     them; every iteration begins at `start_step`.
     """
 
-    def __init__(self, generator, workers=2, queue_size=10, start_step=0, steps=None):
+    def __init__(self, generator, workers=2, queue_size=10, start_step=0, steps=None, part=None):
         for name, value in (("workers", workers), ("queue_size", queue_size)):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1. Received: {value!r}")
@@ -37,6 +38,7 @@ class Loader:
         self.queue_size = queue_size
         self.start_step = start_step
         self.steps = steps
+        self.part = part
         self.error = None
         self._pools = set()
         self._closed = False
@@ -75,7 +77,8 @@ class Loader:
     def _batch(self, step):
         epoch, index = divmod(step, len(self.generator))
         try:
-            images, truth = self.generator.raw_batch(index, epoch)
+            own = {} if self.part is None else {"part": self.part}
+            images, truth = self.generator.raw_batch(index, epoch, **own)
         except Exception as error:
             names = [
                 self.generator.image_name(i) for i in self.generator.epoch_groups(epoch)[index]

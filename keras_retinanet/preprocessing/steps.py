@@ -11,7 +11,12 @@ from keras_retinanet.preprocessing.annotations import (
     with_regions,
     without_regions,
 )
-from keras_retinanet.preprocessing.batches import current_batch, current_policy, draw
+from keras_retinanet.preprocessing.batches import (
+    current_batch,
+    current_policy,
+    draw,
+    for_each_picture,
+)
 from keras_retinanet.preprocessing.canvas import as_levels, as_uint8, lay_out_resized
 from keras_retinanet.preprocessing.reduced import ReducedPictures
 from keras_retinanet.preprocessing.samples import AnnotationWarning
@@ -182,11 +187,12 @@ class Steps(ReducedPictures):
         if self.augment is None:
             return images, annotations
         names = [self.image_name(index) for index in group]
-        rng, classes = current_batch(self.seed).rng, self.num_classes()
-        changed = [
-            self.augment(image, own, rng, classes, name)
-            for image, own, name in zip(images, annotations, names, strict=True)
-        ]
+        batch, classes = current_batch(self.seed), self.num_classes()
+
+        def change(image, own, name):
+            return self.augment(image, own, batch.rng, classes, name)
+
+        changed = for_each_picture(change, images, annotations, names)
         return [image for image, _ in changed], [own for _, own in changed]
 
     def _changed_group(self, group):
@@ -227,7 +233,7 @@ class Steps(ReducedPictures):
 
     @staticmethod
     def _for_each(step, image_group, annotations_group):
-        pairs = [step(*pair) for pair in zip(image_group, annotations_group, strict=True)]
+        pairs = for_each_picture(step, image_group, annotations_group)
         images, annotations = zip(*pairs, strict=True)
         return list(images), list(annotations)
 

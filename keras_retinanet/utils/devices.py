@@ -1,10 +1,12 @@
-"""A training on several devices of one machine: each step's pictures are shared out among them.
+"""A training on several devices: each step's pictures are shared out among them.
 
 TensorFlow: `tf.distribute.MirroredStrategy`. JAX: `keras.distribution.DataParallel`. Where there
 is no GPU, the processor is divided into as many devices, of use only for trying it out.
 """
 
 import contextlib
+
+from keras_retinanet.utils import processes
 
 
 class DevicesError(ValueError):
@@ -47,13 +49,15 @@ _DIVIDE = {"tensorflow": _divide_for_tensorflow, "jax": _divide_for_jax}
 
 
 def devices(number):
-    """Return the names of the first `number` devices that a training may use.
+    """Return the names of the first `number` devices of each process that a training may use.
 
     Raises:
         DevicesError: there are fewer.
     """
     import keras
 
+    if processes.number() > 1:
+        return _of_all_processes(number)
     names = keras.distribution.list_devices()
     found = [name for name in names if not name.startswith("cpu")] or names
     if len(found) < number:
@@ -63,9 +67,23 @@ def devices(number):
     return found[:number]
 
 
+def _of_all_processes(number):
+    import jax
+
+    names = []
+    for index in range(processes.number()):
+        own = [device for device in jax.devices() if device.process_index == index]
+        if len(own) < number:
+            raise DevicesError(
+                f"--devices {number}: process {index} has {len(own)}; give at most that"
+            )
+        names += [f"{device.platform}:{device.id}" for device in own[:number]]
+    return names
+
+
 @contextlib.contextmanager
 def shared_among(number):
-    """Build and train in this context on `number` devices.
+    """Build and train in this context on `number` devices of each process.
 
     Raises:
         DevicesError: there are fewer.
@@ -80,7 +98,7 @@ def shared_among(number):
             yield
         return
     before = keras.distribution.distribution()
-    # our batches are the whole ones: Keras is not to take a part of them
+    # our batches are what this process is to have: Keras is not to take a part of them
     whole = keras.distribution.DataParallel(devices=names, auto_shard_dataset=False)
     keras.distribution.set_distribution(whole)
     try:

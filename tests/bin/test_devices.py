@@ -6,8 +6,8 @@ from keras_retinanet.bin import train
 from keras_retinanet.bin.train_devices import halved
 
 REFUSED = {
-    "uneven": ("tensorflow", ("--devices", 2, "--batch-size", 3), "multiple of that; give 2 or 4"),
-    "too few": ("jax", ("--devices", 4, "--batch-size", 2), "multiple of that; give 4"),
+    "uneven": ("tensorflow", ("--devices", 2, "--batch-size", 3), "multiple of 2; give 2 or 4"),
+    "too few": ("jax", ("--devices", 4, "--batch-size", 2), "multiple of 4; give 4"),
     "default": ("tensorflow", ("--devices", 2), "--batch-size 1 counts the pictures of a step"),
     "auto": ("jax", ("--devices", 2, "--batch-size", "auto"), "auto is tried on one device"),
     "torch": ("torch", ("--devices", 2, "--batch-size", 2), "on torch one device trains"),
