@@ -163,6 +163,13 @@ def prepare(args):
     keras.utils.set_random_seed(args.seed)
 
 
+def shared_out(devices, processes):
+    """Return where the pictures of a step go, as the end of a line."""
+    if processes == 1:
+        return f" on {devices} devices" if devices > 1 else ""
+    return f" in {processes} processes" + (f" of {devices} devices" if devices > 1 else "")
+
+
 def describe(args, start, train, validation, steps):
     """Report what is about to happen."""
     measured = f", {validation.size()} to measure on" if validation is not None else ""
@@ -173,8 +180,7 @@ def describe(args, start, train, validation, steps):
         f"{train.size()} {kind}{background}, {train.num_classes()} classes{measured}; "
         f"{args.backbone}, {start.network.count_params():,} parameters; "
         f"{steps} steps of {args.batch_size} an epoch"
-        + (f" on {args.devices} devices" if args.devices > 1 or processes.number() > 1 else "")
-        + (f" in each of {processes.number()} processes" if processes.number() > 1 else "")
+        + shared_out(args.devices, processes.number())
     )
     if args.folder is not None:
         report(f"writing to {args.folder}")

@@ -9,13 +9,14 @@ import textwrap
 from keras_retinanet.bin.console import number
 from keras_retinanet.bin.datasets import may_measure
 from keras_retinanet.bin.recipes import RECIPES, SMALL, SMALL_DATASET, STANDARD
+from keras_retinanet.bin.train_processes import OWN
 
 # None: as Keras has it, or as the schedule or the recipe says
 NEW_RATES = {"weight_decay": None, "momentum": None, "warmup_steps": None, "lr_steps": None}
 MEASURED = ("early_stopping",)  # goes by the mAP
-# no options, options of 1.0 that do nothing, and what is said elsewhere
+# no options, options of 1.0 that do nothing, of one process, and what is said elsewhere
 HIDDEN = {"given", "notices", "facts", "folder", "words", "recipe", "repeat", "plan"}
-HIDDEN |= {"multi_gpu", "multi_gpu_force", "multiprocessing"}
+HIDDEN |= {"multi_gpu", "multi_gpu_force", "multiprocessing", "again", *OWN}
 _WIDTH = 98
 WHOLE = {"break_on_hyphens": False, "break_long_words": False}  # paths stay in one piece
 

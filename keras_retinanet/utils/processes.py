@@ -15,6 +15,7 @@ import json
 START_SECONDS = 300  # that processes wait for each other to begin
 WAIT_SECONDS = 3600  # for an answer: another may be measuring or writing meanwhile
 PIECE = 2**20  # bytes of a message; the coordinator takes no more than 4 MB
+BRANCHES = 8  # processes that one hears, where all agree on numbers
 KEPT = 256  # calls of `largest` after which nobody waits for one any more
 
 
@@ -131,17 +132,20 @@ def largest(key, values):
     """
     if _group.client is None:
         return values
-    own = f"{key}/{_group.index}"
+    # a tree: hearing of others takes a millisecond each, and there may be hundreds
+    first = BRANCHES * _group.index + 1
+    below = range(first, min(first + BRANCHES, _group.number))
+    for other in below:
+        heard = json.loads(_hear(f"{key}/{other}"))
+        values = [max(pair) for pair in zip(values, heard, strict=True)]
     if not is_first():
-        _say(own, json.dumps(values))
+        _say(f"{key}/{_group.index}", json.dumps(values))
         return json.loads(_hear(f"{key}/all"))
-    others = [json.loads(_hear(f"{key}/{other}")) for other in range(1, _group.number)]
-    most = [max(column) for column in zip(values, *others, strict=True)]
-    _say(f"{key}/all", json.dumps(most))
+    _say(f"{key}/all", json.dumps(values))
     _group.settled.append(key)
     if len(_group.settled) > KEPT:
         _group.client.key_value_delete(_group.settled.pop(0))
-    return most
+    return values
 
 
 def pieces(arrays):
