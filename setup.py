@@ -50,6 +50,7 @@ setup(
         "litert": ["ai-edge-litert>=2.0", "flatbuffers>=25.2"],
         "onnx": ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.17"],
         "openvino": ["onnx>=1.17", "openvino>=2025.0", "tf2onnx>=1.17"],
+        "ray": ["ray[default,train]>=2.50"],
         "serve": [
             "prometheus-client>=0.21",
             "python-multipart>=0.0.20",
