@@ -5,13 +5,12 @@ the first block, everything. So a set of a thousand different pictures costs a t
 """
 
 import hashlib
-import os
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 
 from keras_retinanet.utils.image_files import ImageError, read_thumbnail
+from keras_retinanet.utils.tar_files import open_binary, size_of
 
 THREADS = 8  # they mostly wait for the disk
 BLOCK = 16384  # bytes
@@ -24,8 +23,8 @@ LEVELS = 3.0  # mean difference of theirs
 
 def same_bytes(paths):
     """Return lists of indices of files that are equal byte for byte; missing files are in none."""
-    groups = [[index for index, path in enumerate(paths) if Path(path).is_file()]]
-    for key in (os.path.getsize, _first_block, _everything):
+    groups = [list(range(len(paths)))]
+    for key in (size_of, _first_block, _everything):
         groups = [equal for group in groups for equal in _split(group, paths, key)]
     return groups
 
@@ -48,12 +47,12 @@ def _or_none(key, path):
 
 
 def _first_block(path):
-    with Path(path).open("rb") as file:
+    with open_binary(path) as file:
         return hashlib.blake2b(file.read(BLOCK)).digest()
 
 
 def _everything(path):
-    with Path(path).open("rb") as file:
+    with open_binary(path) as file:
         return hashlib.file_digest(file, "blake2b").digest()
 
 

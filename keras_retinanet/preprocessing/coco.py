@@ -92,6 +92,8 @@ def _image_folder(data_dir, set_name):
     for place in places:
         if place.is_dir():
             return place
+        if (shard := place.with_name(f"{place.name}.tar")).is_file():
+            return shard
     raise AnnotationError(
         f"{data_dir}: no folder of pictures. Put them into {places[0]} or {places[1]}"
     )

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_retinanet.utils import tar_files
+
 FORMAT = 1  # to be raised when `check_image` finds other sizes, or refuses what it took
 NAMES = {True: ".retinanet-headers", False: ".retinanet-headers-no-exif"}  # by `exif`
 SETTLED = 2_000_000_000  # ns; a file changed so recently may change again within a clock's tick
@@ -114,10 +116,9 @@ def _places(folder, name):
 def _stamp(path):
     """Return (time of change in ns, length) of a file."""
     try:
-        state = os.stat(path)  # noqa: PTH116, a Path costs four times as much
+        return tar_files.stamp(path)
     except (OSError, ValueError):  # ValueError: a NUL byte in the path
         return _MISSING
-    return state.st_mtime_ns, state.st_size
 
 
 def _check(count, body):

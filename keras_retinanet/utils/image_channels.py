@@ -5,12 +5,11 @@ first, four with their transparency or infrared last; any others keep the order 
 Files: what OpenCV reads; TIFF with bands or pages, by tifffile; and NumPy's `.npy`.
 """
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 
 from keras_retinanet.utils.image_files import DEFAULT_MAX_PIXELS, ImageError, check_image
+from keras_retinanet.utils.tar_files import open_binary, open_member
 
 DTYPES = (np.uint8, np.uint16)
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # both byte orders, TIFF and BigTIFF
@@ -75,7 +74,7 @@ def as_shown(image):
 def file_start(path):
     """Return the first bytes of a file, which tell its format."""
     try:
-        with Path(path).open("rb") as file:
+        with open_binary(path) as file:
             return file.read(8)
     except OSError:
         check_image(path)  # says it in one line
@@ -89,6 +88,9 @@ def _with_channels(image):
 def open_npy(path):
     """Return the array of a .npy file, whose levels are read from it when they are used."""
     try:
+        file = open_member(path)
+        if file is not None:
+            return _with_channels(np.load(file, allow_pickle=False))
         return _with_channels(np.load(path, mmap_mode="r", allow_pickle=False))
     except ValueError as error:
         raise unreadable(path, error) from error
@@ -106,7 +108,8 @@ def _read_with_opencv(path, channels, exif):
     flags = cv2.IMREAD_UNCHANGED if channels > 3 else cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
     flags |= 0 if exif or channels > 3 else cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        image = cv2.imdecode(np.fromfile(path, np.uint8), flags)
+        with open_binary(path) as file:
+            image = cv2.imdecode(np.frombuffer(file.read(), np.uint8), flags)
     except cv2.error as error:
         raise unreadable(path, error) from error
     if image is None:
@@ -152,7 +155,7 @@ def _tiff_size(path, exif):
     import tifffile
 
     try:
-        with tifffile.TiffFile(path) as file:
+        with tifffile.TiffFile(open_member(path) or path) as file:
             page = file.pages.first
             size = (page.imagelength, page.imagewidth)
             return size[::-1] if exif and orientation_of(page) >= 5 else size
@@ -171,7 +174,7 @@ def _read_tiff(path, exif):
     import tifffile
 
     try:
-        with tifffile.TiffFile(path) as file:
+        with tifffile.TiffFile(open_member(path) or path) as file:
             series, page = file.series[0], file.pages.first
             if page.compression not in OWN_COMPRESSIONS:
                 return _read_with_opencv(path, page.samplesperpixel, exif)

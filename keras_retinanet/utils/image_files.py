@@ -7,12 +7,13 @@ people draw boxes on the upright picture. `exif=False` ignores the tag, as keras
 
 import io
 import struct
-from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
+
+from keras_retinanet.utils.tar_files import TarError, open_binary
 
 DEFAULT_MAX_PIXELS = 178_956_970  # 512 MiB of RGB; Pillow's own limit against bombs
 
@@ -130,7 +131,9 @@ def check_image_file(file, name, max_pixels=DEFAULT_MAX_PIXELS, exif=True):
 def _opened(path):
     """Open a file that is not empty."""
     try:
-        file = Path(path).open("rb")  # noqa: SIM115, callers close it
+        file = open_binary(path)
+    except TarError as error:
+        raise ImageError(str(error)) from None
     except FileNotFoundError:
         raise ImageError(f"{path}: there is no such file. Check the path.") from None
     except IsADirectoryError:

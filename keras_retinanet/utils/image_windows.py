@@ -16,6 +16,7 @@ from keras_retinanet.utils.image_channels import (
     orientation_of,
     unreadable,
 )
+from keras_retinanet.utils.tar_files import open_member
 
 
 def reads_windows(path, channels=None):
@@ -54,7 +55,7 @@ def _has_plain_parts(path):
     import tifffile
 
     try:
-        with tifffile.TiffFile(path) as file:
+        with tifffile.TiffFile(open_member(path) or path) as file:
             page = file.pages.first
             return (
                 len(file.pages) == 1
@@ -75,7 +76,7 @@ def _tiff_window(path, window):
 
     x1, y1, x2, y2 = window
     try:
-        with tifffile.TiffFile(path) as file:
+        with tifffile.TiffFile(open_member(path) or path) as file:
             page = file.pages.first
             part = np.zeros((y2 - y1, x2 - x1, page.samplesperpixel), page.dtype)
             for top, left, segment in _segments(file.filehandle, page, window):
