@@ -47,7 +47,7 @@ def speak(index, number, port, rounds):
 def agreement(number, rounds):
     """Return the seconds of each agreement among `number` processes, without the first ones."""
     sys.path.insert(0, str(ROOT))
-    from keras_retinanet.bin.train_supervisor import free_port
+    from keras_retinanet.bin.supervisor import free_port
 
     port = free_port()
     started = [

@@ -29,7 +29,7 @@ def train(config):
     import ray
     import ray.train.collective
 
-    from keras_retinanet.bin.train_supervisor import free_port
+    from keras_retinanet.bin.supervisor import free_port
 
     context = ray.train.get_context()
     address = f"{ray.util.get_node_ip_address()}:{free_port()}"

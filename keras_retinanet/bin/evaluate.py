@@ -1,7 +1,6 @@
 """retinanet-evaluate: average precision of a model on an annotated dataset."""
 
-import sys
-
+from keras_retinanet.bin import process_options
 from keras_retinanet.bin.console import run
 from keras_retinanet.bin.datasets import class_names, make_generator, some_names
 from keras_retinanet.bin.evaluate_lines import result_lines
@@ -13,6 +12,7 @@ from keras_retinanet.bin.model_files import given_family, load_network, start_ke
 from keras_retinanet.bin.output_files import check_new_file, check_new_folder
 from keras_retinanet.bin.picture_options import MAX_SIDE, MIN_SIDE, generator_options
 from keras_retinanet.bin.tile_options import settle_tiles, tiled
+from keras_retinanet.utils import processes
 
 __all__ = ["create_generator", "main", "make_parser", "parse_args"]
 
@@ -117,6 +117,12 @@ def warm_up(runner, generator):
     runner.predict_on_batch(generator.preprocess_image(image)[None])
 
 
+def report(text):
+    """Print a line, in the first of several processes."""
+    if processes.is_first():
+        print(text)
+
+
 def detect(args):
     """Return (generator, detections, FoundBoxes, what else results say) of the model of `args`."""
     from keras_retinanet.evaluation import detect_dataset
@@ -126,7 +132,7 @@ def detect(args):
     network = load_network(args.model, args.backbone, args.config, given_family(args))
     generator = create_generator(args, profile_of(network))
     check_traceable(args, generator)
-    labels = labels_for(profile_of(network), class_names(generator), args.model)
+    labels = labels_for(profile_of(network), class_names(generator), args.model, report)
     seen = generator.tiled or generator
     runner, threshold = make_runner(args, network, seen.size(), labels)
     warm_up(runner, generator)
@@ -226,17 +232,28 @@ def main(args=None):
     args = parse_args(args)
     for notice in args.notices:
         print(notice)
+    if process_options.starts_others(args):
+        process_options.supervise_once("evaluate", args)
     for option in ("json", "save_results", "suspects", "misses"):
         if getattr(args, option):
             check_new_file(getattr(args, option), f"--{option.replace('_', '-')}")
     for option in ("save_path", "report"):
         if getattr(args, option):
             check_new_folder(getattr(args, option), f"--{option.replace('_', '-')}")
+    process_options.join(args)
     start_keras(args.gpu)
+    with process_options.together(PROG, "start them all again"):
+        return evaluate(args)
+
+
+def evaluate(args):
+    """Do what the checked options say; return the numbers, None but in the first process."""
     from keras_retinanet.evaluation.measures import with_nulls
     from keras_retinanet.evaluation.results import write_results_json
 
     generator, detections, found, about = read(args) if args.results else detect(args)
+    if not processes.is_first():
+        return processes.told(None)  # once the first one is done, which they must not leave
     if args.save_results:
         write_results(args.save_results, generator, detections)
     numbers, by_class, analysis = measure(args, generator, detections, found)
@@ -254,12 +271,13 @@ def main(args=None):
         print(write_report(args.report, generator, analysis, results))
     if args.json:
         write_results_json(args.json, with_nulls(results), indent=1)
+    processes.told(None)
     return results
 
 
 def console():
     """Run the command as a program."""
-    sys.exit(run(main, PROG))
+    process_options.end(run(main, PROG))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """The options of retinanet-evaluate, and the checks that need no picture and no network."""
 
 import argparse
+import sys
 
 from keras_retinanet.bin.console import Parser, add_everywhere, number
 from keras_retinanet.bin.datasets import add_datasets
 from keras_retinanet.bin.evaluate_thresholds import BEST, check, parse_rule
 from keras_retinanet.bin.model_files import add_model_options
 from keras_retinanet.bin.picture_options import add_picture_options, check_sides
+from keras_retinanet.bin.process_options import add_processes, process_contradictions
 from keras_retinanet.bin.tile_options import add_tiles, check_tiles
 
 PROG = "retinanet-evaluate"
@@ -19,7 +21,7 @@ GONE = {
 # options that say how a model sees pictures, of which a results file needs nothing
 OF_MODELS = (
     *("backbone", "config", "save_path", "tile", "tile_overlap", "no_resize", "misses"),
-    *("image_min_side", "image_max_side"),
+    *("image_min_side", "image_max_side", "coordinator", "processes"),
 )
 
 
@@ -42,7 +44,6 @@ def _add_measure(parser):
     parser.add_argument(
         "--report", metavar="DIR", help="folder for a page with curves and pictures"
     )
-    parser.add_argument("--gpu", help='ids of the GPUs to use, "0" or "0,1"; "cpu" for none')
 
 
 def _add_results(parser):
@@ -78,6 +79,11 @@ def _add_pictures(parser):
     add_tiles(parser, "the model's own")
 
 
+def _add_machine(parser):
+    parser.add_argument("--gpu", help='ids of the GPUs to use, "0" or "0,1"; "cpu" for none')
+    add_processes(parser)
+
+
 def _add_gone(parser):
     parser.add_argument("--convert-model", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument(
@@ -86,7 +92,8 @@ def _add_gone(parser):
 
 
 def _add_options(parser):
-    for add in (_add_measure, _add_results, _add_pictures, add_model_options, _add_gone):
+    groups = (_add_measure, _add_results, _add_pictures, _add_machine, add_model_options, _add_gone)
+    for add in groups:
         add(parser)
 
 
@@ -111,11 +118,14 @@ def parse_args(args=None):
     """
     parser = make_parser()
     parsed = parser.parse_args(args)
+    parsed.words = [str(word) for word in (sys.argv[1:] if args is None else args)]
     parsed.model = getattr(parsed, "model", None)
     try:
         check_sides(parsed)
         check_tiles(parsed)
         _check_results(parsed)
+        for problem in process_contradictions(parsed):
+            raise ValueError(problem)
         check(parsed)
     except ValueError as error:
         parser.error(str(error))

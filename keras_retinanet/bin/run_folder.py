@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from keras_retinanet import __version__
-from keras_retinanet.bin.train_processes import OWN
+from keras_retinanet.bin.process_options import OWN
 from keras_retinanet.utils import processes
 
 CONFIG = "config.json"

@@ -6,12 +6,12 @@ import secrets
 from functools import partial
 
 from keras_retinanet.bin import (
+    process_options,
     train_again,
     train_devices,
     train_memory,
     train_network,
     train_plan,
-    train_processes,
     train_recipes,
     train_source,
 )
@@ -35,7 +35,6 @@ from keras_retinanet.bin.train_old_names import create_models, makedirs, model_w
 from keras_retinanet.bin.train_options import PROG, check_args, parse_args, resumed
 from keras_retinanet.bin.train_resume import load_optimizer, training_facts
 from keras_retinanet.bin.train_stop import SharedStop, Stop, watched
-from keras_retinanet.bin.train_supervisor import supervise
 from keras_retinanet.utils import processes
 
 __all__ = [
@@ -152,7 +151,7 @@ def prepare(args):
     if args.deterministic:
         prepare_environment(os.environ.get("KERAS_BACKEND", "tensorflow"))
     train_devices.divide(args)
-    train_processes.join(args)
+    process_options.join(args)
     keras = import_keras()
     if args.deterministic:
         make_deterministic(keras.backend.backend())
@@ -253,10 +252,10 @@ def main(args=None):
     if args.resume:
         args = resumed(args)
         train_again.enter(args)
-        for problem in train_processes.process_contradictions(args):
+        for problem in process_options.process_contradictions(args):
             raise ValueError(problem)
-    if train_processes.starts_others(args):
-        supervise(args, report)
+    if process_options.starts_others(args):
+        train_again.supervise(args, report)
     for notice in args.notices:
         report(notice)
     if args.snapshots and not args.resume:
@@ -264,7 +263,8 @@ def main(args=None):
     if args.tensorboard_dir:
         check_new_folder(args.tensorboard_dir, "--tensorboard-dir")
     prepare(args)
-    with train_processes.together(), train_devices.shared(args):
+    lost = "start them all again with --resume"
+    with process_options.together(PROG, lost), train_devices.shared(args):
         return train_from(args)
 
 
@@ -293,7 +293,7 @@ def train_from(args):
 
 def console():
     """Run the command as a program."""
-    train_processes.end(run(main, PROG))
+    process_options.end(run(main, PROG))
 
 
 if __name__ == "__main__":

@@ -5,13 +5,15 @@ import os
 import sys
 from pathlib import Path
 
+from keras_retinanet.bin.process_options import OWN
 from keras_retinanet.bin.run_folder import (
     CHECKPOINTS,
     checkpoint_files,
     read_config,
     remove_halves,
+    run_name,
 )
-from keras_retinanet.bin.train_processes import OWN
+from keras_retinanet.bin.supervisor import Supervisor
 from keras_retinanet.utils import processes
 
 # what may differ from the run's own options: they change no number but by rounding
@@ -62,6 +64,26 @@ def settled(words, parse):
         raise ValueError("--resume auto needs --run-name, by which the run is found again")
     folder = Path(given.snapshot_path) / given.run_name
     return [*words, "--resume", str(folder)] if checkpoint_files(folder) else words
+
+
+def supervise(args, report):
+    """Train as `args` say in --processes processes; end with their exit code.
+
+    Args:
+        args: of the command; of the run, where it goes on.
+        report: gets lines of text.
+    """
+    if args.resume:
+        folder, words = args.folder, ["--resume", str(args.folder)]
+    else:
+        name = args.run_name or run_name(args)
+        folder = Path(args.snapshot_path) / name
+        words = [*args.words, "--run-name", name, "--resume", AUTO]
+    on_cpu = args.gpu == "cpu"
+    supervisor = Supervisor(
+        words, args.processes, args.devices, folder, args.restarts, report, on_cpu
+    )
+    sys.exit(supervisor.run())
 
 
 def without_dataset(parser):

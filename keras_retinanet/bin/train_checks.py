@@ -9,10 +9,10 @@ import re
 from keras_retinanet.bin import train_recipes
 from keras_retinanet.bin.datasets import may_measure
 from keras_retinanet.bin.picture_options import settle_augmentation
+from keras_retinanet.bin.process_options import process_contradictions
 from keras_retinanet.bin.tile_options import check_tiles
 from keras_retinanet.bin.train_devices import device_contradictions
 from keras_retinanet.bin.train_objective import NEW_OBJECTIVE
-from keras_retinanet.bin.train_processes import process_contradictions
 
 # How a run trains unless the command line or the snapshot that it goes on from says so.
 NEW_RUN = {

@@ -7,9 +7,9 @@ import argparse
 import sys
 
 from keras_retinanet.bin import (
+    process_options,
     train_again,
     train_memory,
-    train_processes,
     train_recipes,
     train_repeat,
 )
@@ -134,7 +134,8 @@ def _add_optimization(parser):
     )
     parser.add_argument("--gpu", help='ids of the GPUs to use, "0" or "0,1"; "cpu" for none')
     add_devices(parser)
-    train_processes.add_processes(parser)
+    process_options.add_processes(parser)
+    process_options.add_restarts(parser)
 
 
 def _add_pictures(parser):
@@ -240,7 +241,7 @@ def parse_args(args=None):
         repeated = train_repeat.expanded(words)
         words = _with_stages(repeated.words)
         parsed = parser.parse_args(words)
-        parsed.words = train_again.without(repeated.words, train_processes.OWN_OPTIONS)
+        parsed.words = train_again.without(repeated.words, process_options.OWN_OPTIONS)
         parsed.again = again
         parsed.given = train_recipes.given_options(parser, words)
         train_recipes.apply_recipe(parsed)

@@ -8,8 +8,8 @@ import textwrap
 
 from keras_retinanet.bin.console import number
 from keras_retinanet.bin.datasets import may_measure
+from keras_retinanet.bin.process_options import OWN
 from keras_retinanet.bin.recipes import RECIPES, SMALL, SMALL_DATASET, STANDARD
-from keras_retinanet.bin.train_processes import OWN
 
 # None: as Keras has it, or as the schedule or the recipe says
 NEW_RATES = {"weight_decay": None, "momentum": None, "warmup_steps": None, "lr_steps": None}

@@ -7,7 +7,7 @@ import sys
 
 if __name__ == "__main__":
     from keras_retinanet.bin import console, train
-    from keras_retinanet.bin.train_supervisor import Supervisor
+    from keras_retinanet.bin.supervisor import Supervisor
     from tests import sketch
 
     Supervisor.program = (sys.executable, "-m", "tests.bin.killed_training", "never")

@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from keras_retinanet.bin import train, train_again, train_processes
+from keras_retinanet.bin import evaluate, process_options, train, train_again
+from keras_retinanet.bin.process_options import Membership, first_pod, membership
 from keras_retinanet.bin.run_folder import CHECKPOINTS
-from keras_retinanet.bin.train_processes import Membership, first_pod, membership
+from keras_retinanet.bin.supervisor import Supervisor, gpus, shares
 from keras_retinanet.bin.train_stop import SharedStop, Stop, Terminated
-from keras_retinanet.bin.train_supervisor import Supervisor, gpus, shares
 from keras_retinanet.utils import processes
 
 SLURM = {
@@ -77,7 +77,7 @@ def options(given):
 @pytest.mark.parametrize("case", MEMBERS)
 def test_a_process_learns_who_it_is(case, monkeypatch):
     given, environment, expected = MEMBERS[case]
-    monkeypatch.setattr(train_processes.socket, "getfqdn", lambda: "job-5.svc.space")
+    monkeypatch.setattr(process_options.socket, "getfqdn", lambda: "job-5.svc.space")
     if case == "SLURM, a step of two":  # the number counts, though the index is another step's
         environment = environment | {"SLURM_PROCID": "1"}
         expected = Membership(None, 2, 1, 0)
@@ -98,11 +98,11 @@ def test_a_host_that_is_no_pod_of_an_indexed_job_is_refused():
 
 
 REFUSED = {
-    "backend": ({"KERAS_BACKEND": "tensorflow"}, (), "--processes 2: they train together on JAX"),
+    "backend": ({"KERAS_BACKEND": "tensorflow"}, (), "--processes 2: they work together on JAX"),
     "cluster": (
         {"KERAS_BACKEND": "torch", **SLURM},
         ("--processes", 4),
-        "SLURM started 4 processes: they train together on JAX alone; set KERAS_BACKEND=jax, or "
+        "SLURM started 4 processes: they work together on JAX alone; set KERAS_BACKEND=jax, or "
         "--processes 1",
     ),
     "uneven": ({}, ("--batch-size", 3), "all --devices 1 of --processes 2 together and must be a"),
@@ -147,7 +147,7 @@ def test_resume_auto_goes_on_where_there_is_a_checkpoint(tmp_path):
 
 def test_options_of_one_process_are_not_the_run_s():
     words = ["--lr", "1", "--coordinator", "a:1", "--process-id=3", "csv", "--restarts", "2"]
-    assert train_again.without(words, train_processes.OWN_OPTIONS) == ["--lr", "1", "csv"]
+    assert train_again.without(words, process_options.OWN_OPTIONS) == ["--lr", "1", "csv"]
 
 
 # Process 1 is lost as many times as `losses` says; a checkpoint is written each time it says so.
@@ -243,4 +243,14 @@ def test_all_processes_end_after_the_step_that_the_first_says(monkeypatch):
 def test_os_environ_is_what_is_looked_at(monkeypatch):
     for name, value in SLURM.items():
         monkeypatch.setitem(os.environ, name, value)
-    assert train_processes.started_by().name == "SLURM"
+    assert process_options.started_by().name == "SLURM"
+
+
+def test_what_needs_one_process_is_refused_of_an_evaluation(drawn, outcome, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    files = [drawn / "val.csv", drawn / "classes.csv"]
+    code, error = outcome(evaluate, ["--processes", 2, "csv", *files, "--results", "a.json"])
+    assert code == 2 and "--processes goes with a model, not with --results" in error
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    code, error = outcome(evaluate, ["--processes", 2, "csv", *files, "a.keras"])
+    assert code == 2 and "--processes 2: they work together on JAX alone" in error

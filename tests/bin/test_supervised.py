@@ -1,5 +1,6 @@
 """Processes of a run that are killed: the others begin again with them, and nothing is lost."""
 
+import json
 import os
 import random
 import signal
@@ -46,6 +47,21 @@ def wait_for_checkpoint(folder, process, before):
     raise AssertionError(process.communicate()[0])
 
 
+def measured(drawn, runs, processes):
+    """Return the numbers of retinanet-evaluate in so many processes."""
+    words = ["csv", drawn / "val.csv", drawn / "classes.csv", runs / "whole" / "last.keras"]
+    words += ["--json", runs / f"{processes}.json", "--processes", processes]
+    subprocess.run(
+        [sys.executable, "-m", "keras_retinanet.bin.evaluate", *map(str, words)],
+        cwd=ROOT,
+        check=True,
+        env=os.environ | {"KERAS_BACKEND": "jax"},
+        timeout=MINUTES,
+    )
+    numbers = json.loads((runs / f"{processes}.json").read_text())
+    return {name: value for name, value in numbers.items() if name != "inference_seconds"}
+
+
 @pytest.mark.heavy
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs Linux' /proc")
 def test_a_run_whose_processes_are_killed_ends_as_one_left_alone(drawn, tmp_path):
@@ -63,6 +79,8 @@ def test_a_run_whose_processes_are_killed_ends_as_one_left_alone(drawn, tmp_path
     assert process.returncode == 0, output
     assert output.count("all begin again from step-") == 2, output
     assert_equal_runs(tmp_path / "whole", tmp_path / "killed")
+    numbers = [measured(drawn, tmp_path, processes) for processes in (1, 2)]
+    assert numbers[0] == numbers[1] and len(numbers[0]) > 10
 
 
 @pytest.mark.heavy

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_retinanet.bin.train_supervisor import free_port
+from keras_retinanet.bin.supervisor import free_port
 
 
 def start(index, number, port, file):

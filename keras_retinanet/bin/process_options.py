@@ -1,4 +1,4 @@
-"""--coordinator, --processes, --process-id: a training in several processes, on JAX.
+"""--coordinator, --processes, --process-id: a command in several processes, on JAX.
 
 SLURM and Open MPI tell each process who it is, a Kubernetes job with completion mode Indexed which
 number it has. Where nobody tells, and there is no --coordinator, they are started on this machine.
@@ -84,7 +84,7 @@ def add_processes(parser):
         "--processes",
         type=number(int, low=1),
         metavar="N",
-        help="processes that train together on JAX; started here, unless a cluster did",
+        help="processes that work together on JAX; started here, unless a cluster did",
     )
     parser.add_argument(
         "--coordinator", type=_address, metavar="HOST:PORT", help="of process 0, for all of them"
@@ -92,6 +92,10 @@ def add_processes(parser):
     parser.add_argument(
         "--process-id", type=number(int, low=0), metavar="I", help="which this one is, from 0"
     )
+
+
+def add_restarts(parser):
+    """Add the option."""
     parser.add_argument(
         "--restarts",
         type=number(int, low=0),
@@ -163,7 +167,7 @@ def first_pod(index, name):
 
 
 def process_contradictions(args):
-    """Yield what is wrong with a training in several processes beside the other options."""
+    """Yield what is wrong with several processes beside the other options."""
     try:
         member = membership(args)
     except ValueError as error:
@@ -176,8 +180,13 @@ def process_contradictions(args):
     who = f"{cluster.name} started {count} processes" if cluster else f"--processes {count}"
     backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
     if backend != "jax":
-        alone = ", or --processes 1 to let each train alone" if cluster else ""
-        yield f"{who}: they train together on JAX alone; set KERAS_BACKEND=jax{alone}"
+        alone = ", or --processes 1 to let each work alone" if cluster else ""
+        yield f"{who}: they work together on JAX alone; set KERAS_BACKEND=jax{alone}"
+    if hasattr(args, "batch_size"):
+        yield from _training_contradictions(args, who, count)
+
+
+def _training_contradictions(args, who, count):
     if not args.batch_size:
         yield f"{who}: --batch-size auto is tried in one process; give a number"
     elif problem := uneven(args.batch_size, args.devices, count):
@@ -191,6 +200,18 @@ def starts_others(args):
     return (args.processes or 1) > 1 and membership(args) is None
 
 
+def supervise_once(command, args):
+    """Run a command of `bin` in --processes processes on this machine; end with their exit code."""
+    from keras_retinanet.bin.supervisor import Supervisor
+
+    program = (sys.executable, "-m", f"keras_retinanet.bin.{command}")
+    where = {"folder": ".", "restarts": 0, "on_cpu": args.gpu == "cpu"}
+    supervisor = Supervisor(
+        args.words, args.processes, 1, report=lambda line: None, program=program, **where
+    )
+    sys.exit(supervisor.run())
+
+
 def join(args):
     """Join the other processes, if there are any; before JAX is used."""
     member = membership(args)
@@ -198,19 +219,20 @@ def join(args):
         return
     from keras_retinanet.utils import processes
 
-    first = (member.local or 0) * args.devices
+    devices = getattr(args, "devices", 1)
+    first = (member.local or 0) * devices
     processes.start(
         member.coordinator,
         member.number,
         member.index,
         # without, SLURM and Open MPI mean one device for each process
-        list(range(first, first + args.devices)) if args.devices > 1 else None,
+        list(range(first, first + devices)) if devices > 1 else None,
     )
 
 
 @contextmanager
-def together():
-    """Say in one line that other processes are lost; the command then ends with 1."""
+def together(prog, advice):
+    """Say in one line that other processes are lost; the command `prog` then ends with 1."""
     from keras_retinanet.utils import processes
 
     try:
@@ -220,8 +242,7 @@ def together():
             raise
         reason = str(error).splitlines()[0]
         print(
-            f"retinanet-train: process {processes.index()}: the others are lost ({reason}); "
-            "start them all again with --resume",
+            f"{prog}: process {processes.index()}: the others are lost ({reason}); {advice}",
             file=sys.stderr,
         )
         raise Unfinished from error

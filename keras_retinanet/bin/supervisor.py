@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keras_retinanet.bin.console import BAD_INPUT, INTERRUPTED
-from keras_retinanet.bin.run_folder import checkpoint_files, run_name
+from keras_retinanet.bin.run_folder import checkpoint_files
 from keras_retinanet.bin.train_stop import TERMINATED
 
 FINAL = (0, BAD_INPUT, INTERRUPTED, TERMINATED, -signal.SIGINT)  # no other try would end otherwise
 PATIENCE = 30.0  # seconds that processes have to end after SIGTERM
 LOOK_EVERY = 0.2  # seconds
+SAME_MOMENT = 1.0  # seconds in which bad input ends all processes
 TAIL = 20  # lines of a lost process' errors
 
 
@@ -37,26 +38,6 @@ class Started:
     index: int
     popen: subprocess.Popen
     errors: Path | None = None
-
-
-def supervise(args, report):
-    """Train as `args` say in --processes processes; end with their exit code.
-
-    Args:
-        args: of the command; of the run, where it goes on.
-        report: gets lines of text.
-    """
-    if args.resume:
-        folder, words = args.folder, ["--resume", str(args.folder)]
-    else:
-        name = args.run_name or run_name(args)
-        folder = Path(args.snapshot_path) / name
-        words = [*args.words, "--run-name", name, "--resume", "auto"]
-    on_cpu = args.gpu == "cpu"
-    supervisor = Supervisor(
-        words, args.processes, args.devices, folder, args.restarts, report, on_cpu
-    )
-    sys.exit(supervisor.run())
 
 
 def free_port():
@@ -98,23 +79,36 @@ def shares(ids, number, devices):
     return [ids[index * devices : (index + 1) * devices] for index in range(number)]
 
 
+def _speaking(ended, first):
+    """Return `first` where it ends in the same way in a moment: its lines are shown already."""
+    try:
+        first.popen.wait(SAME_MOMENT)
+    except subprocess.TimeoutExpired:
+        return ended
+    return first if first.popen.returncode == ended.popen.returncode else ended
+
+
 class Supervisor:
-    """Processes that train together on this machine.
+    """Processes that work together on this machine.
 
     Args:
-        words: the command line of the run; with --run-name and --resume auto.
+        words: the command line; of a training with --run-name and --resume auto.
         number: of processes.
         devices: of each.
         folder: of the run.
         restarts: times that they begin again without a new checkpoint.
         report: gets lines of text.
         on_cpu: whether GPUs are left alone.
+        program: that takes the words; None for retinanet-train.
     """
 
     program = (sys.executable, "-m", "keras_retinanet.bin.train")
 
-    def __init__(self, words, number, devices, folder, restarts, report, on_cpu=False):
+    def __init__(
+        self, words, number, devices, folder, restarts, report, on_cpu=False, program=None
+    ):
         self.words = words
+        self.program = program or self.program
         self.folder = Path(folder)
         self.restarts = restarts
         self.report = report
@@ -169,7 +163,7 @@ class Supervisor:
                 ended = next((one for one in started if one.popen.poll()), None)
             if ended is None:
                 return 0, ""
-            return ended.popen.returncode, self._describe(ended)
+            return ended.popen.returncode, self._describe(_speaking(ended, started[0]))
         except KeyboardInterrupt:
             self._end(started, signal.SIGINT)
             raise
