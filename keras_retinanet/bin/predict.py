@@ -8,6 +8,7 @@ from pathlib import Path
 from keras_retinanet.bin.console import Unfinished, one_line, run
 from keras_retinanet.bin.model_files import start_keras
 from keras_retinanet.bin.output_files import check_new_folder
+from keras_retinanet.bin.predict_benchmark import benchmark
 from keras_retinanet.bin.predict_options import PROG, make_detector, make_parser, parse_args
 from keras_retinanet.bin.predict_serve import serve
 
@@ -177,6 +178,8 @@ def main(args=None):
     from keras_retinanet.predict.sources import find_sources
 
     sources = find_sources(args.input, args.recursive)
+    if args.benchmark:
+        return benchmark(args, sources)
     check_output(args.output, sources)
     start_keras(args.gpu)
     detector = make_detector(args)

@@ -5,6 +5,7 @@ import argparse
 from keras_retinanet.bin.console import Parser, number
 from keras_retinanet.bin.model_files import add_model_options, given_family, load_network
 from keras_retinanet.bin.picture_options import MAX_PIXELS, add_picture_options, check_sides
+from keras_retinanet.bin.predict_benchmark import add_benchmark, check_benchmark
 from keras_retinanet.bin.predict_serve import add_serving, check_serving
 from keras_retinanet.bin.tile_options import add_tiles, check_tiles
 
@@ -113,6 +114,7 @@ def make_parser():
     add_tiles(parser, "the model's own")
     add_model_options(parser)
     add_serving(parser, pictures)
+    add_benchmark(parser)
     return parser
 
 
@@ -124,6 +126,7 @@ def parse_args(args=None):
         check_sides(parsed)
         check_tiles(parsed)
         check_serving(parsed)
+        check_benchmark(parsed)
         if parsed.no_resize and (parsed.image_min_side or parsed.image_max_side):
             raise ValueError(
                 "--no-resize and --image-min-side or --image-max-side exclude each other"

@@ -86,7 +86,7 @@ class OpenVinoFile:
         # without the hint it computes in bfloat16 where the processor can
         options = {"INFERENCE_PRECISION_HINT": "f32"}
         self._compiled = openvino.Core().compile_model(model, "CPU", options)
-        self.version = f"openvino {openvino.__version__}"
+        self.version = f"openvino {openvino.__version__.split('-')[0]}"
 
     def detect(self, levels):
         """Return boxes, scores and labels of a batch."""

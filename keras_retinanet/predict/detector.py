@@ -100,6 +100,15 @@ class Detector:
         images = [images] if is_one else images
         return [replace(result, image=None) for result in self.stream(images)]
 
+    @property
+    def runtime(self):
+        """What runs the model, as people are told."""
+        return self._runtime.name
+
+    def settle(self):
+        """Wait until answers take as long as all later ones, which the first few may not."""
+        self._runtime.settle()
+
     def stream(self, images, broken=None):
         """Yield the `Result` of each picture, with its pixels where they were read whole.
 

@@ -2,6 +2,8 @@
 
 A runtime is an object with
 - `profile`: the `Profile` of the model: classes, resize rule, sides;
+- `name`: what runs it, as people are told;
+- `settle()`: waits until answers take as long as all later ones;
 - `canvas_multiple`: sides of a canvas of several pictures are rounded up to it;
 - `detect(levels [B, H, W, C], sizes [B, 2])` -> [(boxes [D, 4], scores [D], labels [D]), …]:
   a batch of resized pictures, blue first, at the top left of their canvas; boxes in pixels of
@@ -87,6 +89,15 @@ class KerasRuntime:
         )
         self._runner = Runner(detector, freeze=is_file, profile=profile)
 
+    @property
+    def name(self):
+        """What runs it, as people are told."""
+        return f"Keras, {keras.backend.backend()}"
+
+    def settle(self):
+        """Wait until answers take as long as all later ones."""
+        self._runner.settle()
+
     def detect(self, levels, sizes):
         """Return the rows of a batch; see the top of this file."""
         outputs = self._runner.predict_on_batch(levels, sizes)
@@ -124,6 +135,14 @@ class ExportedRuntime:
         asked = [what for what, is_asked in fixed.items() if is_asked]
         if asked:
             raise ValueError(f"{path}: cannot take {asked[0]}; use the snapshot it was made of")
+
+    @property
+    def name(self):
+        """What runs it, as people are told."""
+        return self._file.version
+
+    def settle(self):
+        """Answers take as long as all later ones."""
 
     def detect(self, levels, sizes):
         """Return the rows of a batch; see the top of this file."""
