@@ -8,6 +8,7 @@ from keras_retinanet.bin.evaluate_misses import check_traceable, find_misses, mi
 from keras_retinanet.bin.evaluate_options import MAX_DETECTIONS, PROG, make_parser, parse_args
 from keras_retinanet.bin.evaluate_report import write_report
 from keras_retinanet.bin.evaluate_results import comparison, read_given, selected, write_results
+from keras_retinanet.bin.evaluate_thresholds import store_temperature
 from keras_retinanet.bin.model_files import given_family, load_network, start_keras
 from keras_retinanet.bin.output_files import check_new_file, check_new_folder
 from keras_retinanet.bin.picture_options import MAX_SIDE, MIN_SIDE, generator_options
@@ -267,6 +268,8 @@ def evaluate(args):
         print(find_suspects(args, generator, analysis))
     if args.store_thresholds:
         print(store(args, generator, analysis))
+    if args.store_temperature:
+        print(store_temperature(args.model, results["calibration"]))
     if args.report:
         print(write_report(args.report, generator, analysis, results))
     if args.json:

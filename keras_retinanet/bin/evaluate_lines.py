@@ -42,11 +42,26 @@ def _more_lines(results):
         yield f"LRP error: {lrp['oLRP']:.3f} ({parts})"
     if results["errors"]["AP"] is not None:
         yield error_line(results["errors"])
+    if results["calibration"]["ECE"] is not None:
+        yield calibration_line(results["calibration"])
     if best["threshold"] is not None:
         yield (
             f"Best F1: {best['F1']:.3f} above score {best['threshold']:.3f} "
             f"(precision {best['precision']:.3f}, recall {best['recall']:.3f})"
         )
+
+
+def calibration_line(calibration):
+    """Return how far scores lie from the share of detections that are right."""
+    line = f"Calibration error: {calibration['ECE']:.3f}"
+    held_out, temperature = calibration["held_out"], calibration["temperature"]
+    if held_out["after"] is None or temperature is None:
+        return line
+    before, after = (f"{held_out[name]:.3f}" for name in ("before", "after"))
+    return (
+        f"{line}; a temperature of {temperature:.2f} would make it {after} in place of {before}, "
+        "each half of the pictures with that of the other"
+    )
 
 
 def error_line(errors):

@@ -64,6 +64,12 @@ def _add_results(parser):
         help="write the threshold of each class into the snapshot, for predictions: best-f1, "
         "precision=SHARE or recall=SHARE",
     )
+    parser.add_argument(
+        "--store-temperature",
+        action="store_true",
+        help="write into the snapshot what makes scores of predictions say how often they are "
+        "right",
+    )
     parser.add_argument("--compare", metavar="RESULTS", help="COCO results file to compare with")
     parser.add_argument(
         "--draws",

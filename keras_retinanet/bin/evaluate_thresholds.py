@@ -1,4 +1,4 @@
-"""--store-thresholds: the score of each class that is worth telling, into the snapshot."""
+"""--store-thresholds and --store-temperature: what scores mean, into the snapshot."""
 
 import argparse
 from dataclasses import replace
@@ -26,9 +26,10 @@ def parse_rule(text):
 
 def check(args):
     """Raise ValueError where there is no snapshot to write to."""
-    if args.store_thresholds and (args.results or Path(args.model).suffix != ".keras"):
+    asked = [name for name in ("thresholds", "temperature") if getattr(args, f"store_{name}")]
+    if asked and (args.results or Path(args.model).suffix != ".keras"):
         given = args.results or args.model
-        raise ValueError(f"--store-thresholds writes into a .keras snapshot, not for {given}")
+        raise ValueError(f"--store-{asked[0]} writes into a .keras snapshot, not for {given}")
 
 
 def points_by_name(generator, analysis, rule):
@@ -82,3 +83,23 @@ def stored_line(path, classes, points, names, advised):
         share = f"precision {point['precision']:.2f}, recall {point['recall']:.2f}"
         parts.append(f"{kind} {value:.2f} ({share})")
     return f"{path}: advised thresholds: {'; '.join(parts)}"
+
+
+def store_temperature(path, calibration):
+    """Write the temperature of a `calibration` into a snapshot; return the line about it.
+
+    Raises:
+        ValueError: the detections tell none.
+    """
+    from keras_retinanet.models.snapshot import read_facts, rewrite_profile
+
+    temperature = calibration["temperature"]
+    if temperature is None:
+        raise ValueError(
+            "--store-temperature: all detections are right, or all are wrong, which tells no "
+            "temperature; measure on more pictures"
+        )
+    temperature = round(temperature, 4)
+    profile = read_facts(path)["profile"]
+    rewrite_profile(path, replace(profile, temperature=temperature))
+    return f"{path}: temperature {temperature}, for scores of predictions"

@@ -10,6 +10,7 @@ import numpy as np
 from keras_retinanet.evaluation import bootstrap
 from keras_retinanet.evaluation.analysis import analyse
 from keras_retinanet.evaluation.breakdown import by_crowding, by_ratio, by_size
+from keras_retinanet.evaluation.calibration import calibration
 from keras_retinanet.evaluation.coco_numbers import (
     accumulate_areas,
     numbers_by_class,
@@ -52,6 +53,8 @@ def measure_analysis(analysis, draws=bootstrap.DRAWS, seed=0):
         "by_crowding": by_crowding(matched),
     }
     classes = [{"coco": numbers} for numbers in numbers_by_class(areas)]
+    found = calibration(analysis.outcomes, analysis.columns.pictures, seed)
+    whole["calibration"] = {"iou_threshold": iou_threshold, **found}
     for part, part_by_class in parts:
         whole |= part
         classes = [{**one, **other} for one, other in zip(classes, part_by_class, strict=True)]

@@ -43,6 +43,7 @@ def evaluation_page(analysis, results, names, load):
         _headline(results, analysis),
         _classes(results, names),
         _curves(analysis, names),
+        _calibration(results["calibration"]),
         _errors(results, analysis, score),
         _confusion(analysis, names, score, made[-1]),
         _galleries(names, made),
@@ -87,6 +88,29 @@ def _curves(analysis, names):
     recall, f1 = page_numbers.curves(analysis, names)
     note = f"At an IoU of {analysis.iou_threshold:g}; the {page_numbers.MOST_LINES} commonest."
     return section("Curves", side_by_side(recall, f1), note=note)
+
+
+def _calibration(calibration):
+    if calibration["ECE"] is None:
+        return None
+    note = (
+        "How often detections of a score are right. Below the diagonal they are surer than they "
+        f"should be, above it less sure. The mean distance is {calibration['ECE']:.3f}"
+    )
+    held_out = calibration["held_out"]
+    if held_out["after"] is not None:
+        note += (
+            f"; with the logits divided by {calibration['temperature']:.2f} (--store-temperature) "
+            f"it would be {held_out['after']:.3f} in place of {held_out['before']:.3f} on pictures "
+            "that the number was not found on"
+        )
+    return section(
+        "Calibration",
+        side_by_side(
+            page_numbers.calibration_chart(calibration), page_numbers.calibration_table(calibration)
+        ),
+        note=note + ".",
+    )
 
 
 def _errors(results, analysis, score):

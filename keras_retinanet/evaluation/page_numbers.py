@@ -93,6 +93,28 @@ def curves(analysis, names):
     return chart(recall, "recall", "precision"), chart(f1, "score threshold", "F1")
 
 
+def calibration_chart(calibration):
+    """Return the chart of how often detections of a score are right, beside what scores say."""
+    points = tuple((row["score"], row["precision"]) for row in calibration["bins"])
+    exact = Line("as often as the score says", ((0.0, 0.0), (1.0, 1.0)))
+    return chart([Line("detections", points), exact], "score", "share that is right")
+
+
+def calibration_table(calibration):
+    """Return the table behind the chart."""
+    head = ("scores", "detections", "mean score", "share that is right")
+    rows = [
+        (
+            f"{row['low']:.1f} to {row['high']:.1f}",
+            row["count"],
+            f"{row['score']:.3f}",
+            f"{row['precision']:.3f}",
+        )
+        for row in calibration["bins"]
+    ]
+    return table(head, rows)
+
+
 def matrix(counts, names):
     """Return the confusion matrix; an entry is a button that shows its pictures.
 

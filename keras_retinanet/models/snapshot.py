@@ -120,7 +120,7 @@ def _unsynchronised(model):
 
 def trained_profile(model):
     """Return the profile of `model` without what was found out about its weights of before."""
-    return replace(profile_of(model), advised_thresholds=())
+    return replace(profile_of(model), advised_thresholds=(), temperature=1.0)
 
 
 def rewrite_profile(path, profile):

@@ -27,10 +27,12 @@ from keras_retinanet.predict.views import placed, seen_size, views_of
 from keras_retinanet.preprocessing.canvas import canvas_size, lay_out
 from keras_retinanet.utils.detections import NOTHING, Detections, select
 from keras_retinanet.utils.image import ImageError
+from keras_retinanet.utils.temperature import tempered
 from keras_retinanet.utils.tiles import Tiling, merge_detections
 
 AHEAD = 2  # pictures read while others are in the network
 WINDOW = 4  # batches of pictures among which those of one canvas are looked for
+ROUNDING = 1e-6  # of a threshold on its way through a temperature and back
 VIEW_FLOOR = 0.05  # scores that count in a view, where views are fused: their mean may be higher
 
 
@@ -72,12 +74,13 @@ class Detector:
         self._order = order
         self.options = asked = with_advised(Options(**options), _known_profile(model))
         self._views = views_of(asked.tta)
-        self._floor = min(asked.thresholds.values())
-        self._runtime = open_runtime(model, _wanted(asked, self._floor), load)
+        wanted = _wanted(asked, _known_profile(model))
+        self._runtime = open_runtime(model, wanted, load)
         self.options = asked = with_advised(asked, self._runtime.profile)
-        if min(asked.thresholds.values()) < self._floor:  # known only now that it is open
-            self._floor = min(asked.thresholds.values())
-            self._runtime = open_runtime(model, _wanted(asked, self._floor), load)
+        opened = _wanted(asked, self._runtime.profile)
+        if opened.score_threshold < wanted.score_threshold:  # known only now that it is open
+            self._runtime = open_runtime(model, opened, load)
+        self._floor = min(asked.thresholds.values())
         self.profile = with_sides(self._runtime.profile, asked)
         self.classes = self.profile.classes
         self._thresholds = np.array(label_thresholds(asked, self.classes), np.float32)
@@ -209,7 +212,9 @@ class Detector:
         """Return the runtime's rows of resized pictures [h, w, C] that fit one canvas."""
         dtype = np.result_type(*(image.dtype for image in levels))
         batch = lay_out(levels, canvas, dtype)
-        return self._runtime.detect(batch, np.array([image.shape[:2] for image in levels]))
+        found = self._runtime.detect(batch, np.array([image.shape[:2] for image in levels]))
+        temperature = self.profile.temperature
+        return [(boxes, tempered(scores, temperature), labels) for boxes, scores, labels in found]
 
     def _back(self, rows, placement, view, shape):
         """Return rows of a view as `Detections` of the picture."""
@@ -256,17 +261,26 @@ def _known_profile(model):
         return None
 
 
-def _wanted(options, floor):
-    """Return what the runtime should give for `Options` whose lowest threshold is `floor`."""
-    is_fused = options.tta and options.tta_merge == "fusion" and not options.soft_nms
+def _wanted(options, profile):
+    """Return what the runtime should give for `Options` and the `Profile` of its model, or None."""
+    floor = min(options.thresholds.values())
+    if options.tta and options.tta_merge == "fusion" and not options.soft_nms:
+        floor = min(floor, VIEW_FLOOR)
     return Wanted(
-        score_threshold=min(floor, VIEW_FLOOR) if is_fused else floor,
+        score_threshold=_before_temperature(floor, profile) if profile else floor,
         suppress=not options.soft_nms,
         agnostic=options.agnostic,
         nms_threshold=options.nms_threshold,
         max_detections=options.max_detections,
         batched=options.batch_size > 1,
     )
+
+
+def _before_temperature(threshold, profile):
+    """Return a threshold of the network's own scores that keeps all above `threshold`."""
+    if profile.temperature == 1.0:
+        return threshold
+    return float(tempered(threshold, 1 / profile.temperature)) * (1 - ROUNDING)
 
 
 def _pass_over(one, error, broken):

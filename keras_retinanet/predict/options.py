@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from keras_retinanet.predict.suppression import DECAYS
 from keras_retinanet.utils.image import DEFAULT_MAX_PIXELS
+from keras_retinanet.utils.temperature import tempered
 from keras_retinanet.utils.tiles import OVERLAP
 
 THRESHOLD = 0.5  # what is worth showing; measuring begins far lower
@@ -108,7 +109,11 @@ def with_advised(options, profile):
     if options.threshold is not None or not advised or len(advised) != len(profile.classes):
         return options
     pairs = zip(profile.classes, advised, strict=True)
-    known = {name: value for name, value in pairs if value is not None and name}
+    known = {
+        name: float(tempered(value, profile.temperature))
+        for name, value in pairs
+        if value is not None and name
+    }
     return replace(options, threshold={None: THRESHOLD, **known})
 
 

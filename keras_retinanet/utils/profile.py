@@ -48,7 +48,9 @@ class Profile:
         box_coding, box_mean, box_std, box_pixel, box_clamp: see `BoxCoder`.
         score_threshold, nms_threshold, max_detections: of the detector.
         advised_thresholds: score of each label above which a detection is worth telling, None
-            where nobody knows; empty where none was looked for.
+            where nobody knows; empty where none was looked for. Of scores before `temperature`.
+        temperature: by which logits are divided for the scores that people are told; see
+            `utils.temperature`.
         candidates: how many (anchor, class) pairs reach NMS; None for all, as in 1.0.
         level_candidates: how many of each pyramid level; None for all.
         nms, class_specific_filter, nms_within: switches of `layers.FilterDetections`.
@@ -88,6 +90,7 @@ class Profile:
     nms_threshold: float = 0.5
     max_detections: int = 300
     advised_thresholds: tuple = ()
+    temperature: float = 1.0
     candidates: int | None = None
     level_candidates: int | None = None
     nms: bool = True
@@ -111,6 +114,8 @@ class Profile:
             if (value := getattr(self, name)) not in known:
                 choices = ", ".join(map(str, known))
                 raise ValueError(f"{name} must be one of {choices}. Received: {value!r}")
+        if not 0 < self.temperature < float("inf"):
+            raise ValueError(f"temperature must be above 0. Received: {self.temperature!r}")
         _ = self.coder  # a wrong coding ends here
 
     @property

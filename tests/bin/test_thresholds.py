@@ -8,7 +8,7 @@ import pytest
 
 from keras_retinanet import models
 from keras_retinanet.bin import evaluate
-from keras_retinanet.bin.evaluate_thresholds import parse_rule
+from keras_retinanet.bin.evaluate_thresholds import parse_rule, store_temperature
 from keras_retinanet.evaluation.operating_points import point_of_precision, point_of_recall
 from keras_retinanet.models.snapshot import (
     MEMBER,
@@ -113,3 +113,13 @@ def test_the_command_stores_what_it_measured(trained, drawn, tmp_path, capsys):
         assert value == (None if best is None or np.isnan(best) else pytest.approx(best, abs=1e-4))
         assert f"{name} none" in line if value is None else f"{name} {value:.2f}" in line
     assert profile_of(models.load_model(path)).advised_thresholds == advised
+
+
+def test_a_temperature_is_stored_and_what_tells_none_is_refused(snapshot, outcome):
+    line = store_temperature(snapshot, {"temperature": 1.23456})
+    assert line == f"{snapshot}: temperature 1.2346, for scores of predictions"
+    assert read_facts(snapshot)["profile"].temperature == 1.2346
+    with pytest.raises(ValueError, match="all detections are right, or all are wrong"):
+        store_temperature(snapshot, {"temperature": None})
+    code, error = outcome(evaluate, ["csv", "a.csv", "c.csv", "m.h5", "--store-temperature"])
+    assert code == 2 and "--store-temperature writes into a .keras snapshot, not for m.h5" in error

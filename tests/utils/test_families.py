@@ -77,6 +77,7 @@ RESNETS = {  # of the families that say how their ResNets are built
 OPEN = {
     *("family", "backbone", "backbone_options", "classes", "anchors", "tile", "tile_overlap"),
     *("pyramid_features", "head_features", "head_layers", "advised_thresholds"),
+    "temperature",
 }
 
 

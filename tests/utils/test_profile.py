@@ -42,6 +42,7 @@ OTHER = Profile(
     nms_threshold=0.6,
     max_detections=10,
     advised_thresholds=(0.3, None),
+    temperature=1.5,
     candidates=1000,
     nms=False,
     class_specific_filter=False,
