@@ -120,7 +120,7 @@ def options(way):
 def measure(folder, model, way, save_path):
     """Return (mAP, Counts, objects) of `retinanet-evaluate` with a row's options."""
     from keras_retinanet import evaluation
-    from keras_retinanet.bin import evaluate
+    from keras_retinanet.bin import evaluate, evaluate_detect
     from keras_retinanet.bin.model_files import load_network
     from keras_retinanet.models.snapshot import profile_of
 
@@ -128,8 +128,8 @@ def measure(folder, model, way, save_path):
     words += ["csv", str(folder / "large.csv"), str(folder / "classes.csv"), str(model)]
     args = evaluate.parse_args(words)
     network = load_network(args.model, args.backbone, args.config)
-    generator = evaluate.create_generator(args, profile_of(network))
-    runner, threshold = evaluate.make_runner(args, network, generator.size())
+    generator = evaluate_detect.create_generator(args, profile_of(network))
+    runner, threshold = evaluate_detect.make_runner(args, network, generator.size())
     place = None if save_path is None else str(save_path / "_".join(options(way)).strip("-"))
     detections, _ = evaluation.detect_dataset(
         generator, runner, threshold, args.max_detections, place

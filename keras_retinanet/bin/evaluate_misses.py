@@ -18,7 +18,7 @@ def find_misses(args, network, labels, generator, detections, rules):
 
     Args:
         network: whose detections they are; run once more, on pictures with misses only.
-        labels: of `evaluate.labels_for`.
+        labels: of `evaluate_detect.labels_for`.
         generator: of the dataset.
         detections: a `Detections` for each picture.
         rules: {"score_threshold", "max_detections"} of the detections; what counts as found

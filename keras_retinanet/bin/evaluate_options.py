@@ -5,6 +5,7 @@ import sys
 
 from keras_retinanet.bin.console import Parser, add_everywhere, number
 from keras_retinanet.bin.datasets import add_datasets
+from keras_retinanet.bin.evaluate_exported import check_exported
 from keras_retinanet.bin.evaluate_thresholds import BEST, check, parse_rule
 from keras_retinanet.bin.model_files import add_model_options
 from keras_retinanet.bin.picture_options import add_picture_options, check_sides
@@ -133,6 +134,7 @@ def parse_args(args=None):
         for problem in process_contradictions(parsed):
             raise ValueError(problem)
         check(parsed)
+        check_exported(parsed)
     except ValueError as error:
         parser.error(str(error))
     if parsed.no_resize and (parsed.image_min_side or parsed.image_max_side):

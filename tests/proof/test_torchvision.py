@@ -12,7 +12,7 @@ import cv2
 import pytest
 
 from keras_retinanet import evaluation, models
-from keras_retinanet.bin import evaluate
+from keras_retinanet.bin import evaluate, evaluate_detect
 from keras_retinanet.models.snapshot import profile_of
 from keras_retinanet.weights import coco_classes
 from tests.proof import sides
@@ -122,8 +122,8 @@ def test_files_of_pictures_are_evaluated_to_torchvisions_detections(
     pictures = [sides.picture_of(size, seed=2) for size in PHOTOGRAPHS]
     words = [*_dataset(tmp_path, pictures), "--image-min-side", str(MIN_SIDE)]
     args = evaluate.parse_args([*words, "--image-max-side", str(MAX_SIDE), "a.keras"])
-    generator = evaluate.create_generator(args, profile_of(ours))
-    runner, threshold = evaluate.make_runner(args, ours, len(pictures))
+    generator = evaluate_detect.create_generator(args, profile_of(ours))
+    runner, threshold = evaluate_detect.make_runner(args, ours, len(pictures))
     detections, _ = evaluation.detect_dataset(generator, runner, threshold, 300)
     with torch_of(resizing(theirs)) as run:
         truths = [run(sides.for_torchvision([picture]))[0] for picture in pictures]
