@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from keras_retinanet.bin.console import Parser, Refused, number, run
+from keras_retinanet.bin.convert_measure import dataset_words, judged
 from keras_retinanet.bin.model_files import (
     add_model_options,
     given_family,
@@ -65,6 +66,16 @@ def _add_export(parser):
         "--trt", action="store_true", help="end in TensorRT's operator EfficientNMS_TRT"
     )
     group.add_argument(
+        "--half",
+        action="store_true",
+        help="keep weights in float16: half the file; --measure-on must show that it does no harm",
+    )
+    group.add_argument(
+        "--measure-on",
+        metavar="DATASET",
+        help="what stands before the model in retinanet-evaluate, in quotes: AP before and after",
+    )
+    group.add_argument(
         "--pictures",
         nargs="+",
         metavar="FILE",
@@ -116,11 +127,21 @@ def output_kind(model_out):
 
 def _check_export(parsed):
     """Raise ValueError where options of exported files meet another kind of file."""
-    for name in ("size", "batch", "trt", "pictures"):
+    for name in ("size", "batch", "trt", "pictures", "half", "measure_on"):
         if getattr(parsed, name) and parsed.kind not in EXPORTS:
+            option = f"--{name.replace('_', '-')}"
             raise ValueError(
-                f"--{name} is for {EXPORT_WORDS}, not for {parsed.model_out}; leave it out"
+                f"{option} is for {EXPORT_WORDS}, not for {parsed.model_out}; leave it out"
             )
+    if parsed.half and not parsed.measure_on:
+        raise ValueError(
+            '--half needs --measure-on, such as --measure-on "csv val.csv classes.csv": AP must '
+            "show that it does no harm"
+        )
+    if parsed.measure_on:
+        if parsed.trt or parsed.nms is False:
+            raise ValueError("--measure-on needs detections; leave --trt and --no-nms out")
+        parsed.measured = dataset_words(parsed.measure_on, parsed.model_in)
     for path in parsed.pictures or ():
         if not Path(path).is_file():
             raise ValueError(f"--pictures: {path}: there is no such file")
@@ -240,7 +261,9 @@ def _export(detector, args):
     size, batch = FORMATS[args.kind].shape(profile, args.size, args.batch)
     pictures = args.pictures and _levels(args.pictures, profile, size)
     outputs = "trt" if args.trt else "all-boxes" if args.nms is False else "detections"
-    options = {"size": size, "batch": batch, "outputs": outputs}
+    options = {"size": size, "batch": batch, "outputs": outputs, "half": args.half}
+    if args.measure_on:
+        options["judge"] = judged(args.measured, detector)
     try:
         report = export(detector, args.model_out, pictures, **options)
     except Rejected as error:

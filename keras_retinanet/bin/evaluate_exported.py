@@ -61,6 +61,7 @@ class LevelsRunner:
 
     def __init__(self, runtime):
         self.runtime = runtime
+        self.output_names = ("boxes", "scores", "labels")
 
     def predict_on_batch(self, levels):
         """Return the rows of pictures that fill their canvas, levels [B, H, W, C]."""

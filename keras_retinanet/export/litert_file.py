@@ -29,11 +29,13 @@ class LiteRtModel:
         content: bytes of the file.
         size: (height, width) of its pictures.
         batch: their number.
+        half: whether its weights are float16.
     """
 
     content: bytes
     size: tuple
     batch: int
+    half: bool = False
 
 
 def fixed_shape(profile, size=None, batch=None):
@@ -93,8 +95,10 @@ def _quiet():
         logging.disable(before)
 
 
-def _converted(function):
+def _converted(function, half=False):
     """Return the bytes of the file of a TensorFlow function, operators built in only.
+
+    `half`: with its weights in float16.
 
     Raises:
         ValueError: one of its operators is not.
@@ -107,6 +111,9 @@ def _converted(function):
         holder.call, holder.held = function, list(concrete.variables)  # others would be zeros
         converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], holder)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        if half:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = [tf.float16]
         try:
             return converter.convert()
         except Exception as error:  # the converter's own class, which is private
@@ -160,7 +167,9 @@ def metadata_of(content):
     return None
 
 
-def litert_model(detector, size=None, batch=None, outputs="detections", score_threshold=None):
+def litert_model(
+    detector, size=None, batch=None, outputs="detections", score_threshold=None, half=False
+):
     """Return a detector as a `LiteRtModel` with the profile in its metadata.
 
     Args:
@@ -168,6 +177,7 @@ def litert_model(detector, size=None, batch=None, outputs="detections", score_th
         size, batch: see `fixed_shape`.
         outputs: "detections", or "all-boxes" for all boxes and scores.
         score_threshold: in place of the detector's.
+        half: whether weights are kept in float16.
 
     Raises:
         ValueError: Keras runs on another backend than TensorFlow, a library is not installed,
@@ -181,17 +191,17 @@ def litert_model(detector, size=None, batch=None, outputs="detections", score_th
     library("ai_edge_litert.schema_py_generated", "litert")  # before minutes are spent
     profile = profile_of(detector)
     size, batch = fixed_shape(profile, size, batch)
-    content = _converted(_function(detector, size, batch, outputs, score_threshold))
+    content = _converted(_function(detector, size, batch, outputs, score_threshold), half)
     nms = outputs != "all-boxes" and tail_of(detector).nms
     shape = {"outputs": outputs, "size": list(size), "batch": batch}
     facts = facts_of(detector, replace(profile, nms=nms)) | shape
-    return LiteRtModel(with_metadata(content, json.dumps(facts)), size, batch)
+    return LiteRtModel(with_metadata(content, json.dumps(facts)), size, batch, half)
 
 
 def with_score_threshold(model, detector, score_threshold):
     """Return a model as `model`, but whose scores must be above `score_threshold`."""
     shape = model.size, model.batch
-    return litert_model(detector, *shape, score_threshold=score_threshold)
+    return litert_model(detector, *shape, score_threshold=score_threshold, half=model.half)
 
 
 def save_litert(model, path):

@@ -24,9 +24,9 @@ class Format:
 
     Attributes:
         name: as messages call it.
-        make: f(detector, size, batch, outputs) -> model, of a kind that the next two take.
+        make: f(detector, size, batch, outputs, half) -> model, of a kind that the next two take.
         with_score_threshold: f(model, detector, score_threshold) -> model.
-        write: f(model, path).
+        write: f(model, path, half).
         files: suffixes of all files that belong to one.
         shape: f(profile, size, batch) -> size and batch of a file that is asked for so.
         facts: what reports say besides.
@@ -46,8 +46,20 @@ def _any_shape(profile, size=None, batch=None):
     return size, batch
 
 
+def _onnx_model(detector, size, batch, outputs, half):
+    return onnx_file.onnx_model(detector, size, batch, outputs)  # weights shrink when written
+
+
+def _litert_model(detector, size, batch, outputs, half):
+    return litert_file.litert_model(detector, size, batch, outputs, half=half)
+
+
+def _save_litert(model, path, half):
+    litert_file.save_litert(model, path)  # its weights have shrunk already
+
+
 FROM_ONNX = {
-    "make": onnx_file.onnx_model,
+    "make": _onnx_model,
     "with_score_threshold": onnx_file.with_score_threshold,
     "shape": _any_shape,
     "facts": {"opset": onnx_file.OPSET},
@@ -57,9 +69,9 @@ FORMATS = {
     ".xml": Format("OpenVINO", write=save_openvino, files=(".xml", ".bin"), **FROM_ONNX),
     ".tflite": Format(
         "LiteRT",
-        make=litert_file.litert_model,
+        make=_litert_model,
         with_score_threshold=litert_file.with_score_threshold,
-        write=litert_file.save_litert,
+        write=_save_litert,
         files=(".tflite",),
         shape=litert_file.fixed_shape,
         facts={},
@@ -96,7 +108,7 @@ def _findable(detector, batches):
     return float(1 / (1 + np.exp(-chosen))) if tail.is_logits else chosen
 
 
-def examine(detector, model, form, folder, batches):
+def examine(detector, model, form, folder, batches, half=False):
     """Return the gate's `Report` on a file, and the version of its runtime.
 
     A detector that finds nothing in the pictures is compared at a lower threshold, in a copy of the
@@ -108,6 +120,7 @@ def examine(detector, model, form, folder, batches):
         form: suffix of the file, a key of `FORMATS`.
         folder: for the file and its copy.
         batches: of levels, red first.
+        half: as the file was written.
     """
     path = Path(folder) / f"model{form}"
     opened = open_file(path)
@@ -119,7 +132,7 @@ def examine(detector, model, form, folder, batches):
     lower = retinanet_bbox(network_of(detector), score_threshold=threshold)
     copy = Path(folder) / f"copy{form}"
     lowered = FORMATS[form].with_score_threshold(model, detector, threshold)
-    FORMATS[form].write(lowered, copy)
+    FORMATS[form].write(lowered, copy, half)
     return gate.examine(_runs(lower), open_file(copy).detect, batches, threshold), opened.version
 
 
@@ -130,7 +143,16 @@ def _move(folder, form, path, ending=""):
         (folder / f"model{suffix}").replace(target.with_name(target.name + ending))
 
 
-def export(detector, path, pictures=None, size=None, batch=None, outputs="detections"):
+def export(
+    detector,
+    path,
+    pictures=None,
+    size=None,
+    batch=None,
+    outputs="detections",
+    half=False,
+    judge=None,
+):
     """Write a detector to a file of another runtime, once that runtime has shown the same.
 
     Args:
@@ -141,6 +163,9 @@ def export(detector, path, pictures=None, size=None, batch=None, outputs="detect
         batch: pictures in a batch; None for any number, or one where the format fixes it.
         outputs: key of `onnx_file.TAILS`, TensorRT's for ONNX alone. Other than detections are
             written without proof.
+        half: whether weights are kept in float16. Rows are then compared, but do not count.
+        judge: f(path of the file) -> {"passed", "line", …}, what else must be: average precision,
+            which alone counts for `half`.
 
     Returns:
         the report, as it was written to `report_path(path)`.
@@ -152,29 +177,39 @@ def export(detector, path, pictures=None, size=None, batch=None, outputs="detect
     path = Path(path)
     form = FORMATS[path.suffix.lower()]
     size, batch = form.shape(profile_of(detector), size, batch)
-    model = form.make(detector, size, batch, outputs)
+    model = form.make(detector, size, batch, outputs, half)
     report = {"file": path.name, "format": form.name, "outputs": outputs} | form.facts
+    report |= {"precision": "half" if half else "float32"}
     folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
-        form.write(model, folder / f"model{path.suffix.lower()}")
-        found = None
+        file = folder / f"model{path.suffix.lower()}"
+        form.write(model, file, half)
+        found, faults, proof = None, [], [f"{outputs} are not compared with anything"]
         if outputs == "detections":
             pictures = (
                 trial.drawn_pictures(profile_of(detector), size) if pictures is None else pictures
             )
             batches = list(trial.batches_of(pictures, batch))
-            found, version = examine(detector, model, path.suffix.lower(), folder, batches)
+            found, version = examine(detector, model, path.suffix.lower(), folder, batches, half)
             report |= {"runtime": version} | found.to_dict()
+            proof = [found.line()]
+            if found.rows and not found.passed and not half:
+                faults.append(found.line())
+        if judge is not None:
+            report["precision_measured"] = measured = judge(file)
+            proof.append(measured["line"])
+            faults += [] if measured["passed"] else [measured["line"]]
+        if half:
+            report["passed"] = not faults
         with written_aside(report_path(path)) as aside:
             aside.write_text(json.dumps(report, indent=1), encoding="utf-8")
-        if found is not None and found.rows and not found.passed:
+        if faults:
             _move(folder, form, path, ".rejected")
             raise Rejected(
-                f"{path}: does not do what the detector does: {found.line()}. It is kept as "
+                f"{path}: does not do what the detector does: {'; '.join(faults)}. It is kept as "
                 f"{path.name}.rejected; {report_path(path).name} has the numbers"
             )
         _move(folder, form, path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    proof = found.line() if found is not None else f"{outputs} are not compared with anything"
-    return report | {"line": proof}
+    return report | {"line": "; ".join(proof)}

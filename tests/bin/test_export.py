@@ -67,6 +67,19 @@ def test_an_evaluation_gives_the_numbers_of_the_snapshot(written, snapshot, draw
         assert code == 2 and message in error and error.count("\n") == 1
 
 
+def test_half_precision_is_measured_on_a_dataset(snapshot, drawn, tmp_path, capsys):
+    dataset = f"csv {drawn / 'val.csv'} {drawn / 'classes.csv'}"
+    words = ["--half", "--measure-on", dataset, str(snapshot), str(tmp_path / "h.onnx")]
+    convert_model.main(words)
+    report = json.loads((tmp_path / "h.report.json").read_text())
+    measured = report["precision_measured"]
+    assert measured["passed"] and measured["allowed_loss"] == 0.001
+    line = f"AP {measured['before']:.4f} of the detector, {measured['after']:.4f} of the file"
+    assert line in capsys.readouterr().out
+    own = evaluate.main(["--draws", "0", *dataset.split(), str(snapshot)])["coco"]["AP"]
+    assert measured["before"] == pytest.approx(own, abs=1e-3)
+
+
 def test_a_rejected_file_ends_in_3(trained, drawn, tmp_path, outcome, monkeypatch):
     pytest.importorskip("tf2onnx", reason="the extra onnx is not installed")
     from keras_retinanet.export import gate
@@ -87,6 +100,14 @@ def test_a_rejected_file_ends_in_3(trained, drawn, tmp_path, outcome, monkeypatc
         (["o.xml", "--trt"], "--trt is for .onnx"),
         (["o.onnx", "--pictures", "no.png"], "--pictures: no.png: there is no such file"),
         (["o.onnx", "--trt", "--no-nms"], "leave one of them out"),
+        (["o.onnx", "--half"], "--half needs --measure-on, such as --measure-on"),
+        (["o.keras", "--half"], "--half is for .onnx, .xml and .tflite, not for o.keras"),
+        (["o.onnx", "--measure-on", "csv a.csv"], '--measure-on "csv a.csv": the following arg'),
+        (["o.onnx", "--measure-on", "csf a b"], '--measure-on "csf a b": argument'),
+        (
+            ["o.onnx", "--no-nms", "--measure-on", "csv a b"],
+            "--measure-on needs detections; leave --trt and --no-nms out",
+        ),
         (["o.pb"], "unknown kind of file '.pb'; name a .keras, .h5, .onnx, .xml or .tflite file"),
     ],
 )

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="files are written by way of TensorFlow"
 )
 FORMS = {".onnx": "onnxruntime", ".xml": "openvino", ".tflite": "ai_edge_litert"}
+LARGE_KERNELS = 20_000  # numbers in the larger kernels of `tiny_network`, at least
 SHAPES = {".tflite": {"size": (99, 133), "batch": 2}}  # the others take any
 
 
@@ -135,3 +136,51 @@ def test_all_boxes_and_tensorrts_operator(detector, tmp_path):
     export(detector, tmp_path / "all.onnx", outputs="all-boxes")
     with pytest.raises(ValueError, match="gives all-boxes, not detections"):
         Detector(tmp_path / "all.onnx")
+
+
+def test_half_precision_halves_the_weights_where_accuracy_says_so(exported, detector, tmp_path):
+    """Rows are compared, too, but do not count; what is judged is the file itself."""
+    from keras_retinanet.export.proven import Rejected, export
+
+    whole, _ = exported
+    form, seen = whole.suffix, []
+
+    def judge(path):
+        picture = np.random.default_rng(5).integers(0, 256, (99, 133, 3), np.uint8)
+        seen.append(len(Detector(path, threshold=0.1, resize=False).predict(picture)[0]))
+        return {"passed": form != ".onnx", "line": "AP 0.5 of the detector, 0.4 of the file"}
+
+    half, options = tmp_path / f"h{form}", {"half": True, "judge": judge} | SHAPES.get(form, {})
+    if form == ".onnx":
+        with pytest.raises(Rejected, match="0.4 of the file. It is kept as"):
+            export(detector, half, **options)
+        assert not half.exists()
+        half = half.with_name("h.onnx.rejected")
+    else:
+        report = export(detector, half, **options)
+        assert report["passed"] and report["precision"] == "half"
+        assert report["line"].endswith("AP 0.5 of the detector, 0.4 of the file")
+    assert seen[0] > 3
+    weights = [path.with_suffix(".bin") if form == ".xml" else path for path in (whole, half)]
+    saved = [path.stat().st_size for path in weights]
+    assert saved[0] - saved[1] > 1.5 * LARGE_KERNELS
+
+
+def test_half_weights_are_the_nearest_and_all_else_stays(detector):
+    from onnx import numpy_helper
+
+    from keras_retinanet.export.half import with_half_weights
+    from keras_retinanet.export.onnx_file import onnx_model
+
+    whole = onnx_model(detector)
+    half = with_half_weights(whole)
+    before, after = (
+        {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+        for model in (whole, half)
+    )
+    changed = [name for name in after if name.endswith("/half")]
+    assert len(changed) >= 10
+    for name in changed:
+        np.testing.assert_array_equal(after[name], before[name[:-5]].astype(np.float16))
+    left = before.keys() - {name[:-5] for name in changed}
+    assert all(np.array_equal(after[name], before[name]) for name in left)
