@@ -18,10 +18,12 @@ class PadToMultiple(keras.layers.Layer):
 
     def call(self, images):
         """Return [B, H + less than multiple, W + less than multiple, C]."""
-        height, width = ops.shape(images)[1:3]
-        return ops.pad(
-            images, [[0, 0], [0, -height % self.multiple], [0, -width % self.multiple], [0, 0]]
+        # not -side % multiple: ONNX files would get the remainder of truncation, which crops
+        below, right = (
+            (self.multiple - side % self.multiple) % self.multiple
+            for side in ops.shape(images)[1:3]
         )
+        return ops.pad(images, [[0, 0], [0, below], [0, right], [0, 0]])
 
     def compute_output_shape(self, input_shape):
         """Return the padded sides where they are known."""

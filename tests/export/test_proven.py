@@ -184,3 +184,20 @@ def test_half_weights_are_the_nearest_and_all_else_stays(detector):
         np.testing.assert_array_equal(after[name], before[name[:-5]].astype(np.float16))
     left = before.keys() - {name[:-5] for name in changed}
     assert all(np.array_equal(after[name], before[name]) for name in left)
+
+
+@pytest.mark.parametrize("size", [(99, 133), (64, 96), (1, 95)])
+def test_a_network_that_pads_by_itself_is_padded_as_before(size):
+    """Of sides that are no multiple, and of such that are."""
+    from keras_retinanet.export.dense import dense_function
+    from keras_retinanet.export.onnx_file import onnx_model
+    from keras_retinanet.layers.padding import PadToMultiple
+
+    session = pytest.importorskip("onnxruntime").InferenceSession
+    padded = models.convert_model(finding(tiny_network(first=PadToMultiple(32))))
+    model = onnx_model(padded, outputs="all-boxes").SerializeToString()
+    levels = np.random.default_rng(0).integers(0, 256, (1, *size, 3), np.uint8)
+    boxes, logits = (np.asarray(value) for value in dense_function(padded)(levels))
+    found = session(model).run(["boxes", "scores"], {"images": levels})
+    np.testing.assert_allclose(found[0], boxes, atol=1e-3)
+    np.testing.assert_allclose(found[1], 1 / (1 + np.exp(-logits)), atol=1e-4)
