@@ -6,8 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from keras_retinanet.bin.console import Parser, Refused, number, run
-from keras_retinanet.bin.convert_measure import dataset_words, judged
+from keras_retinanet.bin.console import Parser, number, run
+from keras_retinanet.bin.convert_export import EXPORTS, add_export, check_export, export_proven
 from keras_retinanet.bin.model_files import (
     add_model_options,
     given_family,
@@ -22,9 +22,6 @@ PROG = "retinanet-convert-model"
 FILES = (".keras", ".h5")
 # those of weights.writing, whose import would load Keras; a test holds them equal
 LAYOUTS = {"torchvision": ".safetensors", "fizyr": ".h5"}
-# keys of export.proven.FORMATS, whose import would load Keras; a test holds them equal
-EXPORTS = (".onnx", ".xml", ".tflite")
-EXPORT_WORDS = ".onnx, .xml and .tflite"
 FOLDERS = ("", ".savedmodel")
 DETECTOR_OPTIONS = (
     *("nms", "class_specific_filter", "nms_threshold", "score_threshold", "max_detections"),
@@ -44,43 +41,6 @@ def _add_filter(parser):
     parser.add_argument("--score-threshold", type=share, help="scores above it are kept (0.05)")
     parser.add_argument("--max-detections", type=number(int, low=1), help="kept in a picture (300)")
     parser.add_argument("--parallel-iterations", type=int, help=argparse.SUPPRESS)
-
-
-def _size(text):
-    """Return "HEIGHTxWIDTH" as two numbers."""
-    height, _, width = text.lower().partition("x")
-    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH in pixels, such as 512x640")
-    return int(height), int(width)
-
-
-def _add_export(parser):
-    group = parser.add_argument_group(EXPORT_WORDS)
-    group.add_argument(
-        "--size",
-        type=_size,
-        help="HEIGHTxWIDTH of all pictures (any; .tflite: what holds any)",
-    )
-    group.add_argument("--batch", type=number(int, low=1), help="in a batch (any; .tflite: 1)")
-    group.add_argument(
-        "--trt", action="store_true", help="end in TensorRT's operator EfficientNMS_TRT"
-    )
-    group.add_argument(
-        "--half",
-        action="store_true",
-        help="keep weights in float16: half the file; --measure-on must show that it does no harm",
-    )
-    group.add_argument(
-        "--measure-on",
-        metavar="DATASET",
-        help="what stands before the model in retinanet-evaluate, in quotes: AP before and after",
-    )
-    group.add_argument(
-        "--pictures",
-        nargs="+",
-        metavar="FILE",
-        help="pictures on which the file is proven equal (drawn ones)",
-    )
 
 
 def make_parser():
@@ -103,7 +63,7 @@ def make_parser():
         "keras-retinanet 1.0 (fizyr, .h5)",
     )
     _add_filter(parser)
-    _add_export(parser)
+    add_export(parser)
     add_model_options(parser)
     return parser
 
@@ -123,32 +83,6 @@ def output_kind(model_out):
             "or .tflite file, or a folder (ending in /) for a SavedModel"
         )
     return suffix
-
-
-def _check_export(parsed):
-    """Raise ValueError where options of exported files meet another kind of file."""
-    for name in ("size", "batch", "trt", "pictures", "half", "measure_on"):
-        if getattr(parsed, name) and parsed.kind not in EXPORTS:
-            option = f"--{name.replace('_', '-')}"
-            raise ValueError(
-                f"{option} is for {EXPORT_WORDS}, not for {parsed.model_out}; leave it out"
-            )
-    if parsed.half and not parsed.measure_on:
-        raise ValueError(
-            '--half needs --measure-on, such as --measure-on "csv val.csv classes.csv": AP must '
-            "show that it does no harm"
-        )
-    if parsed.measure_on:
-        if parsed.trt or parsed.nms is False:
-            raise ValueError("--measure-on needs detections; leave --trt and --no-nms out")
-        parsed.measured = dataset_words(parsed.measure_on, parsed.model_in)
-    for path in parsed.pictures or ():
-        if not Path(path).is_file():
-            raise ValueError(f"--pictures: {path}: there is no such file")
-    if parsed.trt and parsed.kind != ".onnx":
-        raise ValueError(f"--trt is for .onnx, not for {parsed.model_out}; leave it out")
-    if parsed.trt and parsed.nms is False:
-        raise ValueError("--trt ends in a suppression, and --no-nms in none; leave one of them out")
 
 
 def _check_layout(parsed):
@@ -178,7 +112,7 @@ def parse_args(args=None):
             parsed.kind = "weights"
         else:
             parsed.kind = output_kind(parsed.model_out)
-        _check_export(parsed)
+        check_export(parsed)
         if parsed.kind != "folder":
             check_new_file(parsed.model_out, "model_out")
     except ValueError as error:
@@ -231,46 +165,6 @@ def write(detector, model_out, kind):
     writers[kind](detector, model_out)
 
 
-def _levels(paths, profile, size):
-    """Return the pictures of files as the network sees them, red first, on canvases of `size`."""
-    import numpy as np
-
-    from keras_retinanet.predict.pictures import FilePicture
-    from keras_retinanet.predict.views import placed
-    from keras_retinanet.preprocessing.canvas import lay_out
-    from keras_retinanet.utils.image import DEFAULT_MAX_PIXELS
-
-    images = [
-        placed(FilePicture(path, profile, True, DEFAULT_MAX_PIXELS).image, profile)[0]
-        for path in paths
-    ]
-    if size:
-        cut = [image[: size[0], : size[1]] for image in images]
-        images = [lay_out([image], size, image.dtype)[0] for image in cut]
-    kind = f"uint{profile.preprocessing.bits}"  # not every resize rule rounds to levels
-    images = [np.rint(image).astype(kind) for image in images]
-    return [image[..., ::-1] if image.shape[-1] == 3 else image for image in images]
-
-
-def _export(detector, args):
-    """Write `detector` as another runtime's file, proven."""
-    from keras_retinanet.export.proven import FORMATS, Rejected, export, report_path
-    from keras_retinanet.models.snapshot import profile_of
-
-    profile = profile_of(detector)
-    size, batch = FORMATS[args.kind].shape(profile, args.size, args.batch)
-    pictures = args.pictures and _levels(args.pictures, profile, size)
-    outputs = "trt" if args.trt else "all-boxes" if args.nms is False else "detections"
-    options = {"size": size, "batch": batch, "outputs": outputs, "half": args.half}
-    if args.measure_on:
-        options["judge"] = judged(args.measured, detector)
-    try:
-        report = export(detector, args.model_out, pictures, **options)
-    except Rejected as error:
-        raise Refused(str(error)) from error
-    print(f"{report_path(args.model_out)}: {report['line']}")
-
-
 def _write_weights(args):
     """Write the weights alone, in another project's names; return the network."""
     from keras_retinanet.weights.writing import write_weights
@@ -298,7 +192,7 @@ def main(args=None):
     else:
         model = make_detector(args)
         if args.kind in EXPORTS:
-            _export(model, args)
+            export_proven(model, args)
         else:
             write(model, args.model_out, args.kind)
     print(f"written: {args.model_out}")

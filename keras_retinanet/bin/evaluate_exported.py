@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from keras_retinanet.bin.convert_model import EXPORTS
+from keras_retinanet.bin.convert_export import EXPORTS
 
 # options that change what is fixed inside of a file, or look inside of a network
 NOT_OF_FILES = ("misses", "store_thresholds", "store_temperature", "backbone", "config")

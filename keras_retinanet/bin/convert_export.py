@@ -1,0 +1,115 @@
+"""ONNX, OpenVINO and LiteRT files by retinanet-convert-model: their options, and the writing."""
+
+import argparse
+from pathlib import Path
+
+from keras_retinanet.bin.console import Refused, number
+from keras_retinanet.bin.convert_measure import dataset_words, judged
+
+# keys of export.proven.FORMATS, whose import would load Keras; a test holds them equal
+EXPORTS = (".onnx", ".xml", ".tflite")
+EXPORT_WORDS = ".onnx, .xml and .tflite"
+
+
+def _size(text):
+    """Return "HEIGHTxWIDTH" as two numbers."""
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH in pixels, such as 512x640")
+    return int(height), int(width)
+
+
+def add_export(parser):
+    """Add the options of exported files."""
+    group = parser.add_argument_group(EXPORT_WORDS)
+    group.add_argument(
+        "--size",
+        type=_size,
+        help="HEIGHTxWIDTH of all pictures (any; .tflite: what holds any)",
+    )
+    group.add_argument("--batch", type=number(int, low=1), help="in a batch (any; .tflite: 1)")
+    group.add_argument(
+        "--trt", action="store_true", help="end in TensorRT's operator EfficientNMS_TRT"
+    )
+    group.add_argument(
+        "--half",
+        action="store_true",
+        help="keep weights in float16: half the file; --measure-on must show that it does no harm",
+    )
+    group.add_argument(
+        "--measure-on",
+        metavar="DATASET",
+        help="what stands before the model in retinanet-evaluate, in quotes: AP before and after",
+    )
+    group.add_argument(
+        "--pictures",
+        nargs="+",
+        metavar="FILE",
+        help="pictures on which the file is proven equal (drawn ones)",
+    )
+
+
+def check_export(parsed):
+    """Raise ValueError where options of exported files meet another kind of file."""
+    for name in ("size", "batch", "trt", "pictures", "half", "measure_on"):
+        if getattr(parsed, name) and parsed.kind not in EXPORTS:
+            option = f"--{name.replace('_', '-')}"
+            raise ValueError(
+                f"{option} is for {EXPORT_WORDS}, not for {parsed.model_out}; leave it out"
+            )
+    if parsed.half and not parsed.measure_on:
+        raise ValueError(
+            '--half needs --measure-on, such as --measure-on "csv val.csv classes.csv": AP must '
+            "show that it does no harm"
+        )
+    if parsed.measure_on:
+        if parsed.trt or parsed.nms is False:
+            raise ValueError("--measure-on needs detections; leave --trt and --no-nms out")
+        parsed.measured = dataset_words(parsed.measure_on, parsed.model_in)
+    for path in parsed.pictures or ():
+        if not Path(path).is_file():
+            raise ValueError(f"--pictures: {path}: there is no such file")
+    if parsed.trt and parsed.kind != ".onnx":
+        raise ValueError(f"--trt is for .onnx, not for {parsed.model_out}; leave it out")
+    if parsed.trt and parsed.nms is False:
+        raise ValueError("--trt ends in a suppression, and --no-nms in none; leave one of them out")
+
+
+def _levels(paths, profile, size):
+    """Return the pictures of files as the network sees them, red first, on canvases of `size`."""
+    import numpy as np
+
+    from keras_retinanet.predict.pictures import FilePicture
+    from keras_retinanet.predict.views import placed
+    from keras_retinanet.preprocessing.canvas import lay_out
+    from keras_retinanet.utils.image import DEFAULT_MAX_PIXELS
+
+    images = [
+        placed(FilePicture(path, profile, True, DEFAULT_MAX_PIXELS).image, profile)[0]
+        for path in paths
+    ]
+    if size:
+        cut = [image[: size[0], : size[1]] for image in images]
+        images = [lay_out([image], size, image.dtype)[0] for image in cut]
+    kind = f"uint{profile.preprocessing.bits}"  # not every resize rule rounds to levels
+    images = [np.rint(image).astype(kind) for image in images]
+    return [image[..., ::-1] if image.shape[-1] == 3 else image for image in images]
+
+
+def export_proven(detector, args):
+    """Write `detector` as another runtime's file, proven."""
+    from keras_retinanet.export.proven import FORMATS, Rejected, export, report_path
+    from keras_retinanet.models.snapshot import profile_of
+
+    profile = profile_of(detector)
+    size, batch = FORMATS[args.kind].shape(profile, args.size, args.batch)
+    pictures = args.pictures and _levels(args.pictures, profile, size)
+    outputs = "trt" if args.trt else "all-boxes" if args.nms is False else "detections"
+    options = {"size": size, "batch": batch, "outputs": outputs, "half": args.half}
+    if args.measure_on:
+        options["judge"] = judged(args.measured, detector)
+    try:
+        report = export(detector, args.model_out, pictures, **options)
+    except Rejected as error:
+        raise Refused(str(error)) from error
+    print(f"{report_path(args.model_out)}: {report['line']}")
