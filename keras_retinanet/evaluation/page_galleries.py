@@ -71,7 +71,8 @@ class Galleries:
         ]
         is_whole = len(objects) + len(rows) > 2
         focus = np.concatenate([layer[0] for layer in layers])
-        uri = data_uri(drawn_view(image, focus[:0] if is_whole else focus, layers))
+        shown = drawn_view(image, focus[:0] if is_whole else focus, layers)
+        uri = data_uri(shown)
         if self._small + len(uri) > SMALL_BYTES:
             return None
         self._small += len(uri)
@@ -79,7 +80,8 @@ class Galleries:
         areas = [*true.areas[objects], *(self._boxes[rows, 2:].prod(axis=1) if not objects else [])]
         scores = [float(outcomes.scores[row]) for row in rows]
         caption = self._caption(name, example)
-        size = {"width": 250, "loading": "lazy"}
+        # not loaded lazily: pictures that were never scrolled to would be blank in print
+        size = {"width": shown.shape[1], "height": shown.shape[0], "decoding": "async"}
         return element(
             "figure",
             element("button", element("img", src=uri, alt=caption, **size), type="button"),

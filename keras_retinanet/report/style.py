@@ -48,7 +48,7 @@ th.number,td.number{padding:5px 6px 5px 14px}
 .columns>div{min-width:0}
 .pictures{display:flex;flex-wrap:wrap;gap:12px;margin-top:10px}
 figure{margin:0;max-width:100%}
-figure img{display:block;max-width:100%;border-radius:6px;border:1px solid var(--line)}
+figure img{display:block;max-width:100%;height:auto;border-radius:6px;border:1px solid var(--line)}
 figcaption{color:var(--soft);font-size:12px;line-height:1.35;margin-top:3px;overflow-wrap:anywhere}
 svg{display:block;width:100%;height:auto}
 svg text{font-size:12px;fill:var(--ink)}
