@@ -167,7 +167,7 @@ def detect(args):
         "tile": generator.tiled.tiling.side if generator.tiled else None,
     }
     about = {"inference_seconds": seconds, "options": options}
-    if args.misses:
+    if args.misses and processes.is_first():  # which has the detections of all pictures
         about["misses"] = find_misses(args, network, labels, generator, detections, options)
     return generator, detections, found_boxes_of(detections), about
 

@@ -3,6 +3,7 @@
 import json
 
 from keras_retinanet.bin import evaluate
+from keras_retinanet.utils import processes
 
 
 def test_every_missed_object_is_in_the_file(trained, drawn, tmp_path, capsys):
@@ -40,3 +41,12 @@ def test_results_files_and_tiles_are_refused(trained, drawn, tmp_path, outcome):
     assert code == 2 and "--misses goes with a model, not with --results" in error
     code, error = outcome(evaluate, [*words, trained.snapshot, "--tile", 96])
     assert code == 2 and "not through tiles" in error and not (tmp_path / "m.json").exists()
+
+
+def test_of_several_processes_the_first_alone_writes(trained, drawn, tmp_path, monkeypatch, capsys):
+    """The others have seen their own part of the pictures."""
+    monkeypatch.setattr(processes, "is_first", lambda: False)
+    files = [drawn / "val.csv", drawn / "classes.csv", trained.snapshot]
+    words = ["--misses", tmp_path / "m.json", "--json", tmp_path / "n.json", "csv", *files]
+    assert evaluate.main([str(word) for word in words]) is None
+    assert list(tmp_path.iterdir()) == [] and capsys.readouterr().out == ""
