@@ -50,11 +50,11 @@ def begin_run(args, steps):
     """
 
     def make():
-        args.folder = make_run_folder(args)
-        if args.folder is None:
+        folder = make_run_folder(args)
+        if folder is None:
             return None
-        write_config(args.folder, args, steps)
-        return str(args.folder)
+        write_config(folder, args, steps)
+        return str(folder)
 
     folder = processes.from_first(make)
     return None if folder is None else Path(folder)

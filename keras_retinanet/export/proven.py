@@ -196,7 +196,7 @@ def export(
             if found.rows and not found.passed and not half:
                 faults.append(found.line())
         if judge is not None:
-            report["precision_measured"] = measured = judge(file)
+            report["average_precision"] = measured = judge(file)
             proof.append(measured["line"])
             faults += [] if measured["passed"] else [measured["line"]]
         if half:

@@ -72,7 +72,7 @@ def test_half_precision_is_measured_on_a_dataset(snapshot, drawn, tmp_path, caps
     words = ["--half", "--measure-on", dataset, str(snapshot), str(tmp_path / "h.onnx")]
     convert_model.main(words)
     report = json.loads((tmp_path / "h.report.json").read_text())
-    measured = report["precision_measured"]
+    measured = report["average_precision"]
     assert measured["passed"] and measured["allowed_loss"] == 0.001
     line = f"AP {measured['before']:.4f} of the detector, {measured['after']:.4f} of the file"
     assert line in capsys.readouterr().out
