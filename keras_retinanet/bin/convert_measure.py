@@ -44,11 +44,11 @@ def _precision(options, profile, runner, preprocess=None):
     from keras_retinanet.bin.evaluate_options import MAX_DETECTIONS
     from keras_retinanet.evaluation import detect_dataset
     from keras_retinanet.evaluation.coco_files import coco_metrics_of
-    from keras_retinanet.evaluation.relabelled import Relabelled
+    from keras_retinanet.evaluation.relabelled import in_labels_of
 
     generator = create_generator(options, profile, preprocess)
     labels = labels_for(profile, class_names(generator), options.model, lambda line: None)
-    runner = runner if labels is None else Relabelled(runner, labels)
+    runner = in_labels_of(labels, runner)
     found, _ = detect_dataset(generator, runner, profile.score_threshold, MAX_DETECTIONS)
     return coco_metrics_of(generator, found)["AP"]
 

@@ -91,7 +91,7 @@ def make_runner(args, network, pictures, labels=None):
         pictures: number of pictures, by which its variables are frozen or not.
         labels: of `labels_for`.
     """
-    from keras_retinanet.evaluation.relabelled import Relabelled
+    from keras_retinanet.evaluation.relabelled import in_labels_of
     from keras_retinanet.models import convert_model
     from keras_retinanet.models.snapshot import profile_of
     from keras_retinanet.predict.runner import Runner
@@ -107,16 +107,16 @@ def make_runner(args, network, pictures, labels=None):
         max_detections=max(args.max_detections or MAX_DETECTIONS, profile.max_detections),
     )
     runner = Runner(detector, freeze=pictures >= FREEZE_FROM)
-    return runner if labels is None else Relabelled(runner, labels), threshold
+    return in_labels_of(labels, runner), threshold
 
 
 def make_exported_runner(args, runtime, labels=None):
     """Return the runner of an exported file and its score threshold, as `make_runner` does."""
-    from keras_retinanet.evaluation.relabelled import Relabelled
+    from keras_retinanet.evaluation.relabelled import in_labels_of
 
     given, runner = args.score_threshold, evaluate_exported.LevelsRunner(runtime)
     threshold = runtime.profile.score_threshold if given is None else given
-    return runner if labels is None else Relabelled(runner, labels), threshold
+    return in_labels_of(labels, runner), threshold
 
 
 def warm_up(runner, generator):

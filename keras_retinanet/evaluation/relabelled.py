@@ -28,6 +28,16 @@ def new_labels(classes, known):
     return labels
 
 
+def in_labels_of(dataset_labels, detector):
+    """Return `detector`, in the labels of a dataset where they are others.
+
+    Args:
+        dataset_labels: of `new_labels`, None where they are the same.
+        detector: see `Relabelled`.
+    """
+    return detector if dataset_labels is None else Relabelled(detector, dataset_labels)
+
+
 class Relabelled:
     """`predict_on_batch` of a detector, in the labels of a dataset.
 
