@@ -112,13 +112,14 @@ def begin_again(args, start, callbacks, epoch, steps):
     """
     from keras_retinanet.bin.run_folder import write_config
     from keras_retinanet.callbacks.bad_batches import BadBatches
-    from keras_retinanet.callbacks.checkpoints import Checkpoints, Place, Resumed
+    from keras_retinanet.callbacks.checkpoints import Checkpoints, Continued, Place, Resumed
     from keras_retinanet.callbacks.history import History
     from keras_retinanet.callbacks.progress import Progress
 
     start.epoch, start.step = epoch, 0
     place = Place(epoch, 0, steps)
-    callbacks = [callback for callback in callbacks if not isinstance(callback, Resumed)]
+    again = (Resumed, Continued)
+    callbacks = [callback for callback in callbacks if not isinstance(callback, again)]
     for callback in callbacks:
         if isinstance(callback, Checkpoints):
             callback.begin_again(place)
@@ -130,7 +131,7 @@ def begin_again(args, start, callbacks, epoch, steps):
             callback.done = epoch
     if args.folder is not None:
         write_config(args.folder, args, steps)
-    return callbacks
+    return [*callbacks, Continued(callbacks)]
 
 
 def create_callbacks(model, training_model, prediction_model, validation_generator, args):

@@ -213,3 +213,22 @@ class Resumed(keras.callbacks.Callback):
             load_model_state(self.path, self.model)
             restore_states(self.others, self.facts["states"])
             self._inside = False
+
+
+class Continued(keras.callbacks.Callback):
+    """Give the other callbacks back what they know, which another `fit` makes them forget.
+
+    Put it last in the list.
+
+    Args:
+        others: the other callbacks of the run, as the `fit` before left them.
+    """
+
+    def __init__(self, others):
+        super().__init__()
+        self.others = others
+        self._states = states_of(others)
+
+    def on_train_begin(self, logs=None):
+        """Restore what the others knew."""
+        restore_states(self.others, self._states)

@@ -9,6 +9,7 @@ import pytest
 
 from keras_retinanet.bin import train, train_callbacks, train_memory, train_plan
 from keras_retinanet.bin.train_plan import Measured
+from keras_retinanet.models import load_model
 from keras_retinanet.models.snapshot import read_facts
 from tests import sketch
 from tests.backends import out_of_memory
@@ -28,25 +29,27 @@ def command(drawn, *more):
 
 
 class Fails(keras.callbacks.Callback):
-    """Raise the backend's own error at some steps of the run."""
+    """Raise the backend's own error at some steps of the run, another at the step `dies`."""
 
-    def __init__(self, at):
+    def __init__(self, at, dies):
         super().__init__()
-        self.at, self.step = at, 0
+        self.at, self.dies, self.step = at, dies, 0
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
         if self.step in self.at:
             raise out_of_memory()
+        if self.step == self.dies:
+            raise RuntimeError("the program dies")
 
 
 @pytest.fixture
 def failing(monkeypatch):
-    """Return f(steps): let a run fail at these steps, counted over all of them."""
+    """Return f(steps, dies): let a run fail at these steps, counted over all of them."""
     made = train_callbacks.create_callbacks
 
-    def fail_at(*steps):
-        fails = Fails(steps)
+    def fail_at(*steps, dies=None):
+        fails = Fails(steps, dies)
         monkeypatch.setattr(
             train_callbacks, "create_callbacks", lambda *args: [fails, *made(*args)]
         )
@@ -70,6 +73,35 @@ def test_a_run_goes_on_with_half_the_batch_from_the_start_of_the_epoch(
     assert read_facts(tmp_path / "run" / "last.keras")["iterations"] == 5
     rows = (tmp_path / "run" / "history.csv").read_text(encoding="utf-8").splitlines()
     assert [row.split(",")[0] for row in rows] == ["epoch", "1", "2", "3"]
+
+
+def test_the_epochs_without_gain_are_counted_on(drawn, tmp_path, failing):
+    """A rate of nearly nothing: all epochs measure the same, so two without gain are 2 and 3."""
+    failing(5)  # the first step of the third epoch
+    words = command(drawn, "--val-annotations", drawn / "val.csv", "--early-stopping", 2)
+    words = [word for word in words if word != "--no-evaluation"]
+    more = ("--batch-size", 4, "--epochs", 6, "--lr", 1e-12, "--snapshot-path", tmp_path)
+    history = train.main([*words, *map(str, more)])
+    assert history.epoch == [0, 1, 2]
+
+
+def test_a_run_that_halved_its_batch_goes_on_as_if_it_had_not_died(drawn, tmp_path, failing):
+    """To the bit: it died inside the epoch that had begun again, between two updates."""
+    words = command(drawn, "--batch-size", 4, "--epochs", 3, "--save-every", 1, "--deterministic")
+    words += ["--ema", "0.9", "--snapshot-path", str(tmp_path), "--run-name"]
+    failing(3)
+    train.main([*words, "whole"])
+    failing(3, dies=5)
+    with pytest.raises(RuntimeError, match="the program dies"):
+        train.main([*words, "died"])
+    history = train.main(["--resume", str(tmp_path / "died")])
+    assert history.epoch == [1, 2]
+    for name in ("last.keras", "history.csv"):
+        assert (tmp_path / "died" / name).is_file()
+    pair = [load_model(tmp_path / run / "last.keras").weights for run in ("whole", "died")]
+    for one, other in zip(*pair, strict=True):
+        one, other = map(keras.ops.convert_to_numpy, (one, other))
+        np.testing.assert_array_equal(one, other, strict=True)
 
 
 def test_two_pictures_then_one_then_advice(drawn, failing, outcome):
