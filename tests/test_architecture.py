@@ -71,6 +71,7 @@ BY_NAME = {
     "tensorflow": {
         "export.litert_file",
         "export.litert_tail",
+        "export.saved_model_file",
         "export.onnx_file",
         "layers.suppression",
         "models.exporting",

@@ -1,4 +1,4 @@
-"""ONNX, OpenVINO and LiteRT files by retinanet-convert-model: their options, and the writing."""
+"""ONNX, OpenVINO, LiteRT files and SavedModels by retinanet-convert-model."""
 
 import argparse
 from pathlib import Path
@@ -9,6 +9,7 @@ from keras_retinanet.bin.convert_measure import dataset_words, judged
 # keys of export.proven.FORMATS, whose import would load Keras; a test holds them equal
 EXPORTS = (".onnx", ".xml", ".tflite")
 EXPORT_WORDS = ".onnx, .xml and .tflite"
+FOLDER = "folder"  # `convert_model.output_kind` of a SavedModel
 
 
 def _size(text):
@@ -52,11 +53,12 @@ def add_export(parser):
 def check_export(parsed):
     """Raise ValueError where options of exported files meet another kind of file."""
     for name in ("size", "batch", "trt", "pictures", "half", "measure_on"):
-        if getattr(parsed, name) and parsed.kind not in EXPORTS:
+        of_folders = name in ("pictures", "measure_on")
+        goes = parsed.kind in EXPORTS or (of_folders and parsed.kind == FOLDER)
+        if getattr(parsed, name) and not goes:
             option = f"--{name.replace('_', '-')}"
-            raise ValueError(
-                f"{option} is for {EXPORT_WORDS}, not for {parsed.model_out}; leave it out"
-            )
+            kinds = f"SavedModels, {EXPORT_WORDS}" if of_folders else EXPORT_WORDS
+            raise ValueError(f"{option} is for {kinds}, not for {parsed.model_out}; leave it out")
     if parsed.half and not parsed.measure_on:
         raise ValueError(
             '--half needs --measure-on, such as --measure-on "csv val.csv classes.csv": AP must '
@@ -97,19 +99,20 @@ def _levels(paths, profile, size):
 
 
 def export_proven(detector, args):
-    """Write `detector` as another runtime's file, proven."""
-    from keras_retinanet.export.proven import FORMATS, Rejected, export, report_path
+    """Write `detector` as another runtime's file or a SavedModel, proven."""
+    from keras_retinanet.export import proven
     from keras_retinanet.models.snapshot import profile_of
 
     profile = profile_of(detector)
-    size, batch = FORMATS[args.kind].shape(profile, args.size, args.batch)
+    kind = proven.FOLDER if args.kind == FOLDER else args.kind
+    size, batch = proven.FORMATS[kind].shape(profile, args.size, args.batch)
     pictures = args.pictures and _levels(args.pictures, profile, size)
-    outputs = "trt" if args.trt else "all-boxes" if args.nms is False else "detections"
-    options = {"size": size, "batch": batch, "outputs": outputs, "half": args.half}
+    outputs = "trt" if args.trt else "all-boxes" if args.nms is False and kind else "detections"
+    options = {"size": size, "batch": batch, "outputs": outputs, "half": args.half, "kind": kind}
     if args.measure_on:
         options["judge"] = judged(args.measured, detector)
     try:
-        report = export(detector, args.model_out, pictures, **options)
-    except Rejected as error:
+        report = proven.export(detector, args.model_out, pictures, **options)
+    except proven.Rejected as error:
         raise Refused(str(error)) from error
-    print(f"{report_path(args.model_out)}: {report['line']}")
+    print(f"{proven.report_path(args.model_out)}: {report['line']}")

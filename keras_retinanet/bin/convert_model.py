@@ -158,10 +158,10 @@ def make_detector(args):
 
 def write(detector, model_out, kind):
     """Write `detector` to `model_out`, as `kind` of `output_kind` says."""
-    from keras_retinanet.models.exporting import export_saved_model, save_h5
+    from keras_retinanet.models.exporting import save_h5
     from keras_retinanet.models.snapshot import save_snapshot
 
-    writers = {".keras": save_snapshot, ".h5": save_h5, "folder": export_saved_model}
+    writers = {".keras": save_snapshot, ".h5": save_h5}
     writers[kind](detector, model_out)
 
 
@@ -191,7 +191,7 @@ def main(args=None):
         model = _write_weights(args)
     else:
         model = make_detector(args)
-        if args.kind in EXPORTS:
+        if args.kind in ("folder", *EXPORTS):
             export_proven(model, args)
         else:
             write(model, args.model_out, args.kind)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from keras_retinanet.bin.convert_export import EXPORTS
+from keras_retinanet.utils.saved_models import is_saved_model
 
 # options that change what is fixed inside of a file, or look inside of a network
 NOT_OF_FILES = ("misses", "store_thresholds", "store_temperature", "backbone", "config")
@@ -10,7 +11,7 @@ NOT_OF_FILES = ("misses", "store_thresholds", "store_temperature", "backbone", "
 
 def is_exported(path):
     """Return whether a model is a file of another runtime."""
-    return Path(path).suffix.lower() in EXPORTS
+    return Path(path).suffix.lower() in EXPORTS or is_saved_model(path)
 
 
 def check_exported(args):

@@ -13,6 +13,7 @@ from keras_retinanet.export import gate, litert_file, onnx_file, trial
 from keras_retinanet.export.dense import dense_function, tail_of
 from keras_retinanet.export.openvino_file import save_openvino
 from keras_retinanet.export.runtimes import open_file
+from keras_retinanet.models.exporting import export_saved_model
 from keras_retinanet.models.retinanet import network_of, retinanet_bbox
 from keras_retinanet.models.snapshot import profile_of, written_aside
 from keras_retinanet.utils.normalisation import normalised
@@ -58,6 +59,19 @@ def _save_litert(model, path, half):
     litert_file.save_litert(model, path)  # its weights have shrunk already
 
 
+def _same_detector(detector, size, batch, outputs, half):
+    return detector
+
+
+def _detector_with(model, detector, score_threshold):
+    return retinanet_bbox(network_of(detector), score_threshold=score_threshold)
+
+
+def _save_folder(detector, path, half):
+    export_saved_model(detector, path)
+
+
+FOLDER = ""  # the suffix of a SavedModel
 FROM_ONNX = {
     "make": _onnx_model,
     "with_score_threshold": onnx_file.with_score_threshold,
@@ -76,6 +90,15 @@ FORMATS = {
         shape=litert_file.fixed_shape,
         facts={},
     ),
+    FOLDER: Format(
+        "SavedModel",
+        make=_same_detector,
+        with_score_threshold=_detector_with,
+        write=_save_folder,
+        files=(FOLDER,),
+        shape=_any_shape,
+        facts={},
+    ),
 }
 
 
@@ -85,7 +108,10 @@ class Rejected(Exception):
 
 def report_path(path):
     """Return where the report on `path` goes."""
-    return Path(path).with_suffix(".report.json")
+    path = Path(path)
+    if path.suffix.lower() in (*FORMATS, ".savedmodel"):
+        return path.with_suffix(".report.json")
+    return path.with_name(f"{path.name}.report.json")  # a folder such as v1.2
 
 
 def _runs(detector):
@@ -139,8 +165,11 @@ def examine(detector, model, form, folder, batches, half=False):
 def _move(folder, form, path, ending=""):
     """Move the files of a format from `folder` to where `path` names them."""
     for suffix in reversed(form.files):  # the named file last: it is there when all is
-        target = path.with_suffix(suffix)
-        (folder / f"model{suffix}").replace(target.with_name(target.name + ending))
+        target = path.with_suffix(suffix) if suffix else path
+        target = target.with_name(target.name + ending)
+        if target.is_dir():  # an empty one, or a rejected one of before
+            shutil.rmtree(target)
+        (folder / f"model{suffix}").replace(target)
 
 
 def export(
@@ -152,12 +181,15 @@ def export(
     outputs="detections",
     half=False,
     judge=None,
+    kind=None,
 ):
     """Write a detector to a file of another runtime, once that runtime has shown the same.
 
+    A SavedModel is a folder, which must be new or empty.
+
     Args:
         detector: of `models.convert_model`, on TensorFlow.
-        path: of the file; its suffix is a key of `FORMATS`.
+        path: of the file.
         pictures: levels [H, W, C] as the network sees them, red first; None draws some.
         size: (height, width) of all pictures; None for any, or the format's own.
         batch: pictures in a batch; None for any number, or one where the format fixes it.
@@ -166,6 +198,7 @@ def export(
         half: whether weights are kept in float16. Rows are then compared, but do not count.
         judge: f(path of the file) -> {"passed", "line", …}, what else must be: average precision,
             which alone counts for `half`.
+        kind: key of `FORMATS`; None for the suffix of `path`.
 
     Returns:
         the report, as it was written to `report_path(path)`.
@@ -175,14 +208,18 @@ def export(
         ValueError, OSError: it cannot be written.
     """
     path = Path(path)
-    form = FORMATS[path.suffix.lower()]
+    kind = path.suffix.lower() if kind is None else kind
+    form = FORMATS[kind]
     size, batch = form.shape(profile_of(detector), size, batch)
     model = form.make(detector, size, batch, outputs, half)
     report = {"file": path.name, "format": form.name, "outputs": outputs} | form.facts
     report |= {"precision": "half" if half else "float32"}
-    folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
-        file = folder / f"model{path.suffix.lower()}"
+        folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    try:
+        file = folder / f"model{kind}"
         form.write(model, file, half)
         found, faults, proof = None, [], [f"{outputs} are not compared with anything"]
         if outputs == "detections":
@@ -190,7 +227,7 @@ def export(
                 trial.drawn_pictures(profile_of(detector), size) if pictures is None else pictures
             )
             batches = list(trial.batches_of(pictures, batch))
-            found, version = examine(detector, model, path.suffix.lower(), folder, batches, half)
+            found, version = examine(detector, model, kind, folder, batches, half)
             report |= {"runtime": version} | found.to_dict()
             proof = [found.line()]
             if found.rows and not found.passed and not half:

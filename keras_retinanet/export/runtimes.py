@@ -14,7 +14,9 @@ from pathlib import Path
 from keras_retinanet.export.libraries import library
 from keras_retinanet.export.litert_file import IDENTIFIER, metadata_of
 from keras_retinanet.export.openvino_file import FACTS_OF_IR
+from keras_retinanet.export.saved_model_file import SavedModelFile
 from keras_retinanet.models.snapshot import MEMBER
+from keras_retinanet.utils.saved_models import is_saved_model
 
 NAMES = ("boxes", "scores", "labels")
 
@@ -128,4 +130,6 @@ FILES = {".onnx": OnnxFile, ".xml": OpenVinoFile, ".tflite": LiteRtFile}
 
 def open_file(path):
     """Return an exported file, opened; see the top of this file."""
+    if is_saved_model(path):
+        return SavedModelFile(path)
     return FILES[Path(path).suffix.lower()](path)

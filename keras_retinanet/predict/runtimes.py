@@ -27,6 +27,7 @@ from keras_retinanet.predict.fixed_canvas import detect_in_fixed
 from keras_retinanet.predict.runner import Runner
 from keras_retinanet.utils.detections import rows_by_image
 from keras_retinanet.utils.profile import Profile
+from keras_retinanet.utils.saved_models import is_saved_model
 
 CANVAS_MULTIPLES = {"jax": 128}  # it compiles for every size
 CANVAS_MULTIPLE = 32
@@ -188,7 +189,7 @@ class Kind:
 
 
 def _is_exported(path):
-    return path.suffix.lower() in FILES
+    return path.suffix.lower() in FILES or is_saved_model(path)
 
 
 RUNTIMES = (

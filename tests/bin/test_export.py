@@ -50,6 +50,42 @@ def test_the_command_writes_a_file_and_its_report(written, snapshot, drawn):
     assert other.classes == ("disc", "square")
 
 
+@pytest.mark.parametrize("more", [[], ["--no-nms"]], ids=["detections", "no suppression"])
+def test_a_saved_model_is_proven_and_does_what_a_snapshot_does(
+    snapshot, drawn, tmp_path, more, capsys
+):
+    folder, picture = tmp_path / "saved" / "1", drawn / "val_1.png"
+    folder.parent.mkdir()
+    convert_model.main([str(snapshot), f"{folder}/", "--pictures", str(picture), *more])
+    assert "detections compared, boxes within" in capsys.readouterr().out
+    report = json.loads((folder.parent / "1.report.json").read_text())
+    assert report["passed"] and report["rows"] > 0 and report["format"] == "SavedModel"
+    assert report["runtime"].startswith("tensorflow ")
+    assert {path.name for path in folder.parent.iterdir()} == {"1", "1.report.json"}
+    if more:
+        return
+    mine, other = (
+        Detector(path, threshold=0.01).predict(picture)[0] for path in (snapshot, folder)
+    )
+    assert len(mine) > 10 and len(other) == len(mine) and other.classes == mine.classes
+    np.testing.assert_allclose(np.sort(other.scores), np.sort(mine.scores), atol=1e-4)
+    words = ["--draws", "0", "csv", str(drawn / "val.csv"), str(drawn / "classes.csv")]
+    own, file = (evaluate.main([*words, str(path)]) for path in (snapshot, folder))
+    assert file["coco"] == pytest.approx(own["coco"], abs=1e-3)
+    assert file["options"]["runtime"].startswith("tensorflow ")
+
+
+def test_a_folder_of_another_program_is_one_line(tmp_path, drawn, outcome):
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "saved_model.pb").write_bytes(b"nothing")
+    words = ["csv", drawn / "val.csv", drawn / "classes.csv", tmp_path / "saved"]
+    code, error = outcome(evaluate, words)
+    assert code == 2 and error.count("\n") == 1 and "name a SavedModel that" in error
+    (tmp_path / "saved" / "keras_retinanet.json").write_text("{}")
+    code, error = outcome(evaluate, words)
+    assert code == 2 and error.count("\n") == 1 and "keras_retinanet.json: damaged" in error
+
+
 def test_an_evaluation_gives_the_numbers_of_the_snapshot(written, snapshot, drawn, outcome):
     files = ["csv", drawn / "val.csv", drawn / "classes.csv"]
     words = [str(word) for word in ("--draws", 0, *files)]
@@ -80,6 +116,18 @@ def test_half_precision_is_measured_on_a_dataset(snapshot, drawn, tmp_path, caps
     assert measured["before"] == pytest.approx(own, abs=1e-3)
 
 
+def test_a_rejected_saved_model_is_set_aside(trained, drawn, tmp_path, outcome, monkeypatch):
+    from keras_retinanet.export import gate
+
+    for name in ("BOX_TOLERANCE", "SCORE_TOLERANCE"):
+        monkeypatch.setattr(gate, name, -1.0)
+    words = [trained.snapshot, tmp_path / "saved", "--pictures", drawn / "val_1.png"]
+    for _ in range(2):  # the second time in place of the first
+        code, error = outcome(convert_model, [str(word) for word in words])
+        assert code == 3 and error.count("\n") == 1 and "saved.rejected" in error
+    assert {path.name for path in tmp_path.iterdir()} == {"saved.rejected", "saved.report.json"}
+
+
 def test_a_rejected_file_ends_in_3(trained, drawn, tmp_path, outcome, monkeypatch):
     pytest.importorskip("tf2onnx", reason="the extra onnx is not installed")
     from keras_retinanet.export import gate
@@ -108,6 +156,8 @@ def test_a_rejected_file_ends_in_3(trained, drawn, tmp_path, outcome, monkeypatc
             ["o.onnx", "--no-nms", "--measure-on", "csv a b"],
             "--measure-on needs detections; leave --trt and --no-nms out",
         ),
+        (["saved/", "--half", "--measure-on", "csv a b"], "--half is for .onnx"),
+        (["o.keras", "--pictures", "a.png"], "--pictures is for SavedModels, .onnx, .xml"),
         (["o.pb"], "unknown kind of file '.pb'; name a .keras, .h5, .onnx, .xml or .tflite file"),
     ],
 )
@@ -130,7 +180,7 @@ def test_a_missing_library_is_named_with_its_extra(monkeypatch):
 
 
 def test_the_kinds_of_files_are_those_that_can_be_written():
-    from keras_retinanet.export.proven import FORMATS
+    from keras_retinanet.export.proven import FOLDER, FORMATS
     from keras_retinanet.export.runtimes import FILES
 
-    assert set(convert_model.EXPORTS) == set(FORMATS) == set(FILES)
+    assert set(convert_model.EXPORTS) == set(FORMATS) - {FOLDER} == set(FILES)
