@@ -48,7 +48,7 @@ def measure(args, generator, detections, found):
 
 
 def store(args, generator, analysis):
-    """Write the threshold of each class into the snapshot; return the line about them."""
+    """Write the threshold of each class into the snapshot; return (line, {class: point})."""
     from keras_retinanet.bin import evaluate_thresholds as thresholds
     from keras_retinanet.models.snapshot import read_facts
 
@@ -56,9 +56,10 @@ def store(args, generator, analysis):
     labels = labels_for(profile, classes, args.model, report=lambda line: None)
     places = range(profile.num_classes) if labels is None else labels.tolist()
     names = [classes[place] if place >= 0 else None for place in places]
-    points = thresholds.points_by_name(generator, analysis, args.store_thresholds)
+    rule = args.store_thresholds
+    points = thresholds.points_by_name(generator, analysis, rule, args.draws, args.seed)
     advised = thresholds.store_thresholds(args.model, points, names)
-    return thresholds.stored_line(args.model, profile.classes, points, names, advised)
+    return thresholds.stored_line(args.model, profile.classes, points, names, advised), points
 
 
 def find_suspects(args, generator, analysis):
@@ -114,7 +115,9 @@ def evaluate(args):
     if args.suspects:
         print(find_suspects(args, generator, analysis))
     if args.store_thresholds:
-        print(store(args, generator, analysis))
+        line, points = store(args, generator, analysis)
+        results["thresholds"] = with_nulls(points)
+        print(line)
     if args.store_temperature:
         print(store_temperature(args.model, results["calibration"]))
     if args.report:

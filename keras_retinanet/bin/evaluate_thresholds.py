@@ -32,12 +32,24 @@ def check(args):
         raise ValueError(f"--store-{asked[0]} writes into a .keras snapshot, not for {given}")
 
 
-def points_by_name(generator, analysis, rule):
-    """Return {name of a class: its point}; see `evaluation.operating_points`."""
+def points_by_name(generator, analysis, rule, draws=0, seed=0):
+    """Return {name of a class: its point}; see `evaluation.operating_points`.
+
+    Args:
+        generator: of the dataset.
+        analysis: `Analysis` of the detections.
+        rule: of `parse_rule`.
+        draws: of pictures, for a point's "intervals"; 0 for none.
+        seed: of the draws.
+    """
     from functools import partial
 
+    import numpy as np
+
+    from keras_retinanet.evaluation import bootstrap
     from keras_retinanet.evaluation import operating_points as points
     from keras_retinanet.evaluation.dataset_columns import class_names_of
+    from keras_retinanet.evaluation.threshold_intervals import threshold_intervals
 
     name, share = rule
     find = {
@@ -45,11 +57,19 @@ def points_by_name(generator, analysis, rule):
         "precision": partial(points.point_of_precision, least=share),
         "recall": partial(points.point_of_recall, least=share),
     }[name]
-    found = analysis.outcomes
-    return {
-        kind: find(*found.of_class(label)[:2], int(found.objects[label]))
-        for label, kind in enumerate(class_names_of(generator, analysis.columns))
-    }
+    found, true = analysis.outcomes, analysis.columns.true
+    weights = bootstrap.draw(np.random.default_rng(seed), analysis.columns.pictures, draws)
+    result = {}
+    for label, kind in enumerate(class_names_of(generator, analysis.columns)):
+        scores, hits, _ = found.of_class(label)
+        result[kind] = one = find(scores, hits, int(found.objects[label]))
+        if draws and one["threshold"] == one["threshold"]:  # nan is no threshold
+            pictures = found.pictures[found.places_of(label)]
+            owners = true.pictures[(true.labels == label) & ~true.crowd]
+            one["intervals"] = threshold_intervals(
+                find, (scores, hits, pictures), owners, one["threshold"], weights
+            )
+    return result
 
 
 def store_thresholds(path, points, names):
@@ -80,9 +100,15 @@ def stored_line(path, classes, points, names, advised):
             parts.append(f"{kind} none")
             continue
         point = points[name]
-        share = f"precision {point['precision']:.2f}, recall {point['recall']:.2f}"
-        parts.append(f"{kind} {value:.2f} ({share})")
+        shares = ", ".join(f"{goal} {_between(point, goal)}" for goal in GOALS)
+        parts.append(f"{kind} {_between(point, 'threshold')} ({shares})")
     return f"{path}: advised thresholds: {'; '.join(parts)}"
+
+
+def _between(point, name):
+    """Return a number of a point, and its interval where it has one."""
+    known = point.get("intervals")
+    return f"{point[name]:.2f}" + (" [{:.2f} to {:.2f}]".format(*known[name]) if known else "")
 
 
 def store_temperature(path, calibration):

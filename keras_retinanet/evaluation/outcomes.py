@@ -39,10 +39,14 @@ class Outcomes:
         """Whether each detection found an object: bool [D]."""
         return self.counts & (self.owners >= 0)
 
+    def places_of(self, label):
+        """Return the places [n] of the detections of a class that count."""
+        start, end = np.searchsorted(self.labels, [label, label + 1])
+        return np.flatnonzero(self.counts[start:end]) + start
+
     def of_class(self, label):
         """Return (scores, hits, ious), each [n], of the detections of a class that count."""
-        start, end = np.searchsorted(self.labels, [label, label + 1])
-        kept = np.flatnonzero(self.counts[start:end]) + start
+        kept = self.places_of(label)
         return self.scores[kept], self.hits[kept], self.ious[kept]
 
 

@@ -2,6 +2,7 @@
 
 import zipfile
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,7 +10,13 @@ import pytest
 from keras_retinanet import models
 from keras_retinanet.bin import evaluate
 from keras_retinanet.bin.evaluate_thresholds import parse_rule, store_temperature
-from keras_retinanet.evaluation.operating_points import point_of_precision, point_of_recall
+from keras_retinanet.evaluation.bootstrap import draw
+from keras_retinanet.evaluation.operating_points import (
+    best_point,
+    point_of_precision,
+    point_of_recall,
+)
+from keras_retinanet.evaluation.threshold_intervals import threshold_intervals
 from keras_retinanet.models.snapshot import (
     MEMBER,
     attach_profile,
@@ -47,6 +54,39 @@ def test_what_cannot_be_had_has_no_threshold(find):
     assert np.isnan(find(SCORES, np.zeros(5, bool), 4, 0.8)["threshold"])
     assert np.isnan(find(SCORES[:0], HITS[:0], 4, 0.8)["threshold"])
     assert np.isnan(point_of_recall(SCORES, HITS, 4, 0.8)["threshold"])
+
+
+@pytest.mark.parametrize("rule", ["best", "precision", "recall"])
+def test_intervals_are_those_of_pictures_drawn_anew(rule):
+    """Against a slow way: lists of the detections of each picture, as often as it is drawn."""
+    find = {
+        "best": best_point,
+        "precision": partial(point_of_precision, least=0.6),
+        "recall": partial(point_of_recall, least=0.4),
+    }[rule]
+    rng = np.random.default_rng(4)
+    scores = np.sort(rng.random(60))[::-1]
+    hits, pictures = rng.random(60) < scores, rng.integers(0, 12, 60)
+    owners = rng.integers(0, 12, 50)
+    weights = draw(rng, 12, 40)
+    threshold = find(scores, hits, 50)["threshold"]
+    found = threshold_intervals(find, (scores, hits, pictures), owners, threshold, weights)
+    slow = {name: [] for name in found}
+    for times in weights:
+        rows = [
+            (s, h) for s, h, p in zip(scores, hits, pictures, strict=True) for _ in range(times[p])
+        ]
+        objects = sum(int(times[p]) for p in owners)
+        columns = np.array([s for s, _ in rows]), np.array([h for _, h in rows], bool)
+        slow["threshold"].append(find(*columns, objects)["threshold"])
+        told = [hit for score, hit in rows if score > threshold]
+        slow["precision"].append(sum(told) / len(told))
+        slow["recall"].append(sum(told) / objects)
+        slow["F1"].append(2 * sum(told) / (len(told) + objects))
+    for name, values in slow.items():
+        assert found[name] == pytest.approx(np.nanquantile(values, [0.025, 0.975]), abs=1e-12)
+    low, high = found["threshold"]
+    assert low <= threshold <= high and low < high
 
 
 @pytest.mark.parametrize("text", ["best", "precision", "recall=0", "precision=2", "f1=0.5"])
@@ -103,7 +143,7 @@ def test_prediction_uses_them_where_none_is_asked_for(form, snapshot, tmp_path):
 def test_the_command_stores_what_it_measured(trained, drawn, tmp_path, capsys):
     path = tmp_path / "o.keras"
     path.write_bytes(trained.snapshot.read_bytes())
-    words = ["csv", drawn / "val.csv", drawn / "classes.csv", path, "--draws", 0]
+    words = ["csv", drawn / "val.csv", drawn / "classes.csv", path, "--draws", 20]
     words += ["--score-threshold", 0, "--store-thresholds"]
     results = evaluate.main([str(word) for word in words])
     line = next(row for row in capsys.readouterr().out.splitlines() if "advised" in row)
@@ -112,6 +152,11 @@ def test_the_command_stores_what_it_measured(trained, drawn, tmp_path, capsys):
         best = results["classes"][name]["F1"]["best"]["threshold"]
         assert value == (None if best is None or np.isnan(best) else pytest.approx(best, abs=1e-4))
         assert f"{name} none" in line if value is None else f"{name} {value:.2f}" in line
+        point = results["thresholds"][name]
+        if value is not None:
+            low, high = point["intervals"]["threshold"]
+            assert f"{name} {value:.2f} [{low:.2f} to {high:.2f}] (precision" in line
+            assert point["intervals"]["recall"][0] <= point["recall"]
     assert profile_of(models.load_model(path)).advised_thresholds == advised
 
 
