@@ -86,7 +86,9 @@ def _classes(results, names):
 
 def _curves(analysis, names):
     recall, f1 = page_numbers.curves(analysis, names)
-    note = f"At an IoU of {analysis.iou_threshold:g}; the {page_numbers.MOST_LINES} commonest."
+    most = page_numbers.MOST_LINES
+    cut = f"; the {most} commonest classes" if len(names) > most else ""
+    note = f"At an IoU of {analysis.iou_threshold:g}{cut}."
     return section("Curves", side_by_side(recall, f1), note=note)
 
 

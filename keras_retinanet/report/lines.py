@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from keras_retinanet.report.markup import element
 
 WIDTH, HEIGHT = 460, 300  # of a chart in its own units, some pixels
-LEFT, BOTTOM, TOP, RIGHT = 36, 36, 8, 8  # margins
+LEFT, BOTTOM, TOP, RIGHT = 36, 36, 24, 8  # margins; the name of what goes up stands on top
 COLORS = 7  # of the style, after Okabe and Ito 2008
 DASHES = (None, "7 3", "2 3")  # of each further round of colours
 
@@ -74,4 +74,4 @@ def _grid(across, up):
         yield element("text", f"{share:.1f}", x=LEFT - 6, y=float(y) + 4, text_anchor="end")
         yield element("text", f"{share:.1f}", x=x, y=HEIGHT - BOTTOM + 15, text_anchor="middle")
     yield element("text", across, x=_x(1), y=HEIGHT - 4, text_anchor="end", class_="soft")
-    yield element("text", up, x=LEFT + 6, y=TOP + 12, class_="soft")
+    yield element("text", up, x=2, y=12, class_="soft")

@@ -44,7 +44,8 @@ th{text-align:left;color:var(--soft);font-weight:600;font-size:13px}
 th,td{padding:5px 14px 5px 0;border-bottom:1px solid var(--line);vertical-align:top}
 .number{text-align:right}
 th.number,td.number{padding:5px 6px 5px 14px}
-.columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(460px,100%),1fr));gap:26px}
+.columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(400px,100%),1fr));gap:26px}
+.columns svg{max-width:600px;overflow:visible}
 .columns>div{min-width:0}
 .pictures{display:flex;flex-wrap:wrap;gap:12px;margin-top:10px}
 figure{margin:0;max-width:100%}
