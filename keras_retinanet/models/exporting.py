@@ -158,7 +158,7 @@ def _resized(image, profile):
         tf.cast(value, tf.float32) for value in (tf.reduce_min(shape), tf.reduce_max(shape))
     )
     scale = tf.minimum(profile.image_min_side / smaller, profile.image_max_side / larger)
-    size = tf.cast(tf.round(tf.cast(shape, tf.float32) * scale), tf.int32)
+    size = tf.maximum(tf.cast(tf.round(tf.cast(shape, tf.float32) * scale), tf.int32), 1)
     levels = tf.round(tf.image.resize(image, size))  # the rule rounds to whole levels
     return tf.cast(levels, tf.uint8), scale
 

@@ -221,6 +221,16 @@ def test_the_saved_model_takes_files_of_any_sizes(converted, drawn):
         np.testing.assert_allclose(found["boxes"][place][:count], one.boxes, atol=0.1)
 
 
+def test_a_picture_of_one_row_is_not_resized_to_none(converted):
+    """1 x 3000 pixels: the side of 1 would come out below a half."""
+    import tensorflow as tf
+
+    model = tf.saved_model.load(str(converted.paths["folder"]))
+    file = tf.io.encode_png(np.zeros((1, 3000, 3), np.uint8))
+    found = model.signatures["serving_bytes"](image_bytes=file[None])
+    assert found["boxes"].shape[0] == 1 and np.isfinite(found["scores"]).all()
+
+
 def test_the_saved_model_names_its_classes(converted):
     facts = json.loads((converted.paths["folder"] / "keras_retinanet.json").read_text())
     assert facts["profile"]["classes"] == ["disc", "square"]
