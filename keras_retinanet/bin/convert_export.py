@@ -6,10 +6,12 @@ from pathlib import Path
 from keras_retinanet.bin.console import Refused, number
 from keras_retinanet.bin.convert_measure import dataset_words, judged
 
-# keys of export.proven.FORMATS, whose import would load Keras; a test holds them equal
+# keys of export.proven.FORMATS less the folder's, whose import would load Keras; a test holds
+# them equal
 EXPORTS = (".onnx", ".xml", ".tflite")
 EXPORT_WORDS = ".onnx, .xml and .tflite"
 FOLDER = "folder"  # `convert_model.output_kind` of a SavedModel
+PROVEN = (FOLDER, *EXPORTS)  # kinds that TensorFlow writes and the gate compares
 
 
 def _size(text):
@@ -54,8 +56,7 @@ def check_export(parsed):
     """Raise ValueError where options of exported files meet another kind of file."""
     for name in ("size", "batch", "trt", "pictures", "half", "measure_on"):
         of_folders = name in ("pictures", "measure_on")
-        goes = parsed.kind in EXPORTS or (of_folders and parsed.kind == FOLDER)
-        if getattr(parsed, name) and not goes:
+        if getattr(parsed, name) and parsed.kind not in (PROVEN if of_folders else EXPORTS):
             option = f"--{name.replace('_', '-')}"
             kinds = f"SavedModels, {EXPORT_WORDS}" if of_folders else EXPORT_WORDS
             raise ValueError(f"{option} is for {kinds}, not for {parsed.model_out}; leave it out")

@@ -7,7 +7,14 @@ import sys
 from pathlib import Path
 
 from keras_retinanet.bin.console import Parser, number, run
-from keras_retinanet.bin.convert_export import EXPORTS, add_export, check_export, export_proven
+from keras_retinanet.bin.convert_export import (
+    EXPORTS,
+    FOLDER,
+    PROVEN,
+    add_export,
+    check_export,
+    export_proven,
+)
 from keras_retinanet.bin.model_files import (
     add_model_options,
     given_family,
@@ -76,7 +83,7 @@ def output_kind(model_out):
     """
     suffix = Path(model_out).suffix.lower()
     if str(model_out).endswith(("/", os.sep)) or suffix in FOLDERS:
-        return "folder"
+        return FOLDER
     if suffix not in FILES + EXPORTS:
         raise ValueError(
             f"{model_out}: unknown kind of file {suffix!r}; name a .keras, .h5, .onnx, .xml "
@@ -113,7 +120,7 @@ def parse_args(args=None):
         else:
             parsed.kind = output_kind(parsed.model_out)
         check_export(parsed)
-        if parsed.kind != "folder":
+        if parsed.kind != FOLDER:
             check_new_file(parsed.model_out, "model_out")
     except ValueError as error:
         parser.error(str(error))
@@ -179,11 +186,11 @@ def main(args=None):
     args = parse_args(args)
     for notice in args.notices:
         print(notice)
-    if args.kind in ("folder", *EXPORTS):
+    if args.kind in PROVEN:
         _choose_tensorflow()
     # GPUs are not worth their start, but what runs on them already must not be disturbed
     start_keras(None if "keras" in sys.modules else "cpu")
-    if args.kind == "folder":
+    if args.kind == FOLDER:
         from keras_retinanet.models.exporting import check_saved_model_folder
 
         check_saved_model_folder(args.model_out)
@@ -191,7 +198,7 @@ def main(args=None):
         model = _write_weights(args)
     else:
         model = make_detector(args)
-        if args.kind in ("folder", *EXPORTS):
+        if args.kind in PROVEN:
             export_proven(model, args)
         else:
             write(model, args.model_out, args.kind)

@@ -13,10 +13,11 @@ from keras_retinanet.export import gate, litert_file, onnx_file, trial
 from keras_retinanet.export.dense import dense_function, tail_of
 from keras_retinanet.export.openvino_file import save_openvino
 from keras_retinanet.export.runtimes import open_file
-from keras_retinanet.models.exporting import export_saved_model
+from keras_retinanet.models.exporting import check_saved_model_folder, export_saved_model
 from keras_retinanet.models.retinanet import network_of, retinanet_bbox
 from keras_retinanet.models.snapshot import profile_of, written_aside
 from keras_retinanet.utils.normalisation import normalised
+from keras_retinanet.utils.saved_models import is_saved_model
 
 
 @dataclass(frozen=True)
@@ -167,8 +168,10 @@ def _move(folder, form, path, ending=""):
     for suffix in reversed(form.files):  # the named file last: it is there when all is
         target = path.with_suffix(suffix) if suffix else path
         target = target.with_name(target.name + ending)
-        if target.is_dir():  # an empty one, or a rejected one of before
+        if ending and is_saved_model(target):  # a rejected one of before
             shutil.rmtree(target)
+        elif not suffix and target.is_dir():  # not every system renames onto an empty folder
+            target.rmdir()
         (folder / f"model{suffix}").replace(target)
 
 
@@ -205,11 +208,13 @@ def export(
 
     Raises:
         Rejected: it does something else; the files are there as `*.rejected`.
-        ValueError, OSError: it cannot be written.
+        ValueError, OSError: it cannot be written, or a folder with files in it is in the way.
     """
     path = Path(path)
     kind = path.suffix.lower() if kind is None else kind
     form = FORMATS[kind]
+    if kind == FOLDER:
+        check_saved_model_folder(path)
     size, batch = form.shape(profile_of(detector), size, batch)
     model = form.make(detector, size, batch, outputs, half)
     report = {"file": path.name, "format": form.name, "outputs": outputs} | form.facts

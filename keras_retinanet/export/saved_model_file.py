@@ -3,9 +3,8 @@
 import json
 from pathlib import Path
 
+from keras_retinanet.models.exporting import OUTPUTS
 from keras_retinanet.models.snapshot import MEMBER
-
-NAMES = ("boxes", "scores", "labels")
 
 
 class SavedModelFile:
@@ -36,7 +35,7 @@ class SavedModelFile:
         import tensorflow as tf
 
         found = self._run(images=tf.constant(levels))
-        return [found[name].numpy() for name in NAMES]
+        return [found[name].numpy() for name in OUTPUTS]
 
 
 def _facts(folder):

@@ -84,6 +84,24 @@ def test_what_a_file_cannot_do_is_refused(exported, option):
         Detector(path, **option)
 
 
+def test_folders_of_the_user_stay_as_they_are(detector, tmp_path, monkeypatch):
+    """One in the place of a SavedModel, and one in the place of a rejected one."""
+    from keras_retinanet.export import gate
+    from keras_retinanet.export.proven import FOLDER, export
+
+    kept = [tmp_path / name / "diary.txt" for name in ("saved", "other.rejected")]
+    for path in kept:
+        path.parent.mkdir()
+        path.write_text("mine")
+    with pytest.raises(ValueError, match="is a folder with files in it"):
+        export(detector, tmp_path / "saved", kind=FOLDER)
+    monkeypatch.setattr(gate, "BOX_TOLERANCE", -1.0)
+    with pytest.raises(OSError, match=r"other\.rejected"):
+        export(detector, tmp_path / "other", kind=FOLDER)
+    assert [path.read_text() for path in kept] == ["mine", "mine"]
+    assert not (tmp_path / "other").exists()
+
+
 def test_another_programs_file_is_refused(tmp_path):
     (tmp_path / "o.onnx").write_bytes(b"no protobuf")
     with pytest.raises(ValueError, match=r"o\.onnx: ONNX Runtime cannot open it"):
