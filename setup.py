@@ -47,6 +47,7 @@ setup(
     extras_require={
         "anchors": ["scipy>=1.15"],
         "fiftyone": ["fiftyone>=1.0"],
+        "int8": ["ai-edge-quantizer>=0.10", "nncf>=3.0"],
         "litert": ["ai-edge-litert>=2.0", "flatbuffers>=25.2"],
         "onnx": ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.17"],
         "openvino": ["onnx>=1.17", "openvino>=2025.0", "tf2onnx>=1.17"],

@@ -1,15 +1,20 @@
-"""--measure-on: the average precision of a detector and of the file made of it."""
+"""--measure-on: the average precision of a detector and of the file made of it.
+
+--calibrate-on: pictures of a dataset.
+"""
 
 import argparse
 import shlex
 
-ALLOWED_LOSS = 0.001  # of AP: a tenth of a point
+# of AP, by precision: a tenth of a point, a whole one
+ALLOWED_LOSS = {"float32": 0.001, "half": 0.001, "int8": 0.01}
 
 
-def dataset_words(text, model):
+def dataset_words(option, text, model):
     """Return the checked options of retinanet-evaluate for the dataset that `text` names.
 
     Args:
+        option: without dashes, whose value it is.
         text: such as "csv val.csv classes.csv".
         model: path of the model.
 
@@ -22,7 +27,7 @@ def dataset_words(text, model):
     parser = evaluate_options.make_parser()
 
     def refuse(message):
-        raise ValueError(f'--measure-on "{text}": {message}')
+        raise ValueError(f'--{option} "{text}": {message}')
 
     for one in (parser, *_inner_parsers(parser)):
         one.error = refuse
@@ -70,7 +75,34 @@ def precision_of_file(options, path):
     return _precision(options, runtime.profile, LevelsRunner(runtime), unchanged)
 
 
-def judged(options, detector, loss=ALLOWED_LOSS):
+def dataset_pictures(options, profile, most):
+    """Return pictures of the dataset of `dataset_words` as a network sees them, blue first.
+
+    Args:
+        options: of `dataset_words`.
+        profile: of the network.
+        most: how many are drawn, always the same ones.
+
+    Raises:
+        ValueError: there are none.
+    """
+    import numpy as np
+
+    from keras_retinanet.bin.evaluate_detect import create_generator
+    from keras_retinanet.bin.evaluate_exported import unchanged
+    from keras_retinanet.evaluation.detect import load_prepared
+
+    generator = create_generator(options, profile, unchanged)
+    generator = generator.tiled or generator
+    order = np.random.default_rng(0).permutation(generator.size())[:most]
+    loaded = (load_prepared(generator, int(index)) for index in order)
+    found = [image for _, image, _ in filter(None, loaded)]
+    if not found:
+        raise ValueError("--calibrate-on: the dataset has no pictures")
+    return found
+
+
+def judged(options, detector, loss):
     """Return f(path of a file) -> {"before", "after", "allowed_loss", "passed", "line"}.
 
     Args:

@@ -4,16 +4,17 @@ All operators are built in. The profile is an entry of the file's metadata, whic
 format's own schema.
 """
 
-import contextlib
 import json
-import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from keras_retinanet.export.dense import dense_function, tail_of
-from keras_retinanet.export.libraries import library
+from keras_retinanet.export.libraries import library, quiet
+from keras_retinanet.export.litert_int8 import with_int8
+from keras_retinanet.export.precision import EXACT, HALF, INT8, Precision
 from keras_retinanet.models.snapshot import MEMBER, facts_of, profile_of, written_aside
 from keras_retinanet.utils.resizing import resize_rule
 
@@ -29,13 +30,13 @@ class LiteRtModel:
         content: bytes of the file.
         size: (height, width) of its pictures.
         batch: their number.
-        half: whether its weights are float16.
+        precision: `Precision` of its numbers.
     """
 
     content: bytes
     size: tuple
     batch: int
-    half: bool = False
+    precision: Precision = EXACT
 
 
 def fixed_shape(profile, size=None, batch=None):
@@ -85,16 +86,6 @@ def _function(detector, size, batch, outputs, score_threshold):
     return tf.function(call, input_signature=[spec], autograph=False)
 
 
-@contextlib.contextmanager
-def _quiet():
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)
-
-
 def _converted(function, half=False):
     """Return the bytes of the file of a TensorFlow function, operators built in only.
 
@@ -105,7 +96,7 @@ def _converted(function, half=False):
     """
     import tensorflow as tf
 
-    with _quiet():
+    with quiet():
         concrete = function.get_concrete_function()
         holder = tf.Module()
         holder.call, holder.held = function, list(concrete.variables)  # others would be zeros
@@ -141,6 +132,13 @@ class _Buffer:
         return self._schema.BufferEnd(builder)
 
 
+def _data(buffer, content):
+    """Return the data of a buffer, which may lie behind the structure of a file."""
+    if buffer.offset > 1:  # 0 and 1 stand for none
+        return content[buffer.offset : buffer.offset + buffer.size]
+    return buffer.data
+
+
 def with_metadata(content, text):
     """Return the bytes of a file with `text` as its metadata entry `MEMBER`."""
     flatbuffers = library("flatbuffers", "litert")
@@ -149,7 +147,7 @@ def with_metadata(content, text):
     entry = schema.MetadataT()
     entry.name, entry.buffer = MEMBER, len(model.buffers)
     model.metadata = [*(model.metadata or []), entry]
-    data = [buffer.data for buffer in model.buffers] + [text.encode()]
+    data = [_data(buffer, content) for buffer in model.buffers] + [text.encode()]
     model.buffers = [_Buffer(schema, one) for one in data]
     builder = flatbuffers.Builder(len(content) + len(text))
     builder.Finish(model.Pack(builder), IDENTIFIER)
@@ -168,7 +166,12 @@ def metadata_of(content):
 
 
 def litert_model(
-    detector, size=None, batch=None, outputs="detections", score_threshold=None, half=False
+    detector,
+    size=None,
+    batch=None,
+    outputs="detections",
+    score_threshold=None,
+    precision=EXACT,
 ):
     """Return a detector as a `LiteRtModel` with the profile in its metadata.
 
@@ -177,7 +180,7 @@ def litert_model(
         size, batch: see `fixed_shape`.
         outputs: "detections", or "all-boxes" for all boxes and scores.
         score_threshold: in place of the detector's.
-        half: whether weights are kept in float16.
+        precision: `Precision` of its numbers.
 
     Raises:
         ValueError: Keras runs on another backend than TensorFlow, a library is not installed,
@@ -191,17 +194,22 @@ def litert_model(
     library("ai_edge_litert.schema_py_generated", "litert")  # before minutes are spent
     profile = profile_of(detector)
     size, batch = fixed_shape(profile, size, batch)
-    content = _converted(_function(detector, size, batch, outputs, score_threshold), half)
+    function = _function(detector, size, batch, outputs, score_threshold)
+    content = _converted(function, half=precision.name == HALF)
+    if precision.name == INT8:
+        content = with_int8(content, [np.stack([one] * batch) for one in precision.calibration])
     nms = outputs != "all-boxes" and tail_of(detector).nms
     shape = {"outputs": outputs, "size": list(size), "batch": batch}
     facts = facts_of(detector, replace(profile, nms=nms)) | shape
-    return LiteRtModel(with_metadata(content, json.dumps(facts)), size, batch, half)
+    return LiteRtModel(with_metadata(content, json.dumps(facts)), size, batch, precision)
 
 
 def with_score_threshold(model, detector, score_threshold):
     """Return a model as `model`, but whose scores must be above `score_threshold`."""
     shape = model.size, model.batch
-    return litert_model(detector, *shape, score_threshold=score_threshold, half=model.half)
+    return litert_model(
+        detector, *shape, score_threshold=score_threshold, precision=model.precision
+    )
 
 
 def save_litert(model, path):

@@ -13,9 +13,10 @@ from pathlib import Path
 import keras
 
 from keras_retinanet.export.dense import dense_function, tail_of
-from keras_retinanet.export.half import with_half_weights
 from keras_retinanet.export.libraries import library
 from keras_retinanet.export.onnx_tail import OPSET, tail_model, thresholds
+from keras_retinanet.export.precision import EXACT
+from keras_retinanet.export.small_weights import with_small_weights
 from keras_retinanet.models.snapshot import MEMBER, facts_of, profile_of, written_aside
 
 INPUT = "images"
@@ -167,14 +168,14 @@ def with_score_threshold(model, detector, score_threshold):
     return changed
 
 
-def save_onnx(model, path, half=False):
-    """Write an `onnx.ModelProto` to `path`, atomically; `half`: its weights in float16.
+def save_onnx(model, path, precision=EXACT):
+    """Write an `onnx.ModelProto` to `path`, atomically, its weights as `precision` says.
 
     Raises:
         ValueError: it is larger than the format allows.
         OSError: it cannot be written.
     """
-    model = with_half_weights(model) if half else model
+    model = with_small_weights(model, precision.name)
     if model.ByteSize() > LARGEST:
         size = math.ceil(model.ByteSize() / 2**30)
         raise ValueError(f"{path}: {size} GiB do not fit into one ONNX file, whose limit is 2 GiB")

@@ -1,5 +1,6 @@
 """From a detector to a proven file: written aside, run in its own runtime, then handed over."""
 
+import contextlib
 import json
 import shutil
 import tempfile
@@ -12,7 +13,9 @@ import numpy as np
 from keras_retinanet.export import gate, litert_file, onnx_file, trial
 from keras_retinanet.export.dense import dense_function, tail_of
 from keras_retinanet.export.openvino_file import save_openvino
+from keras_retinanet.export.precision import EXACT, INT8
 from keras_retinanet.export.runtimes import open_file
+from keras_retinanet.models.equalising import equalised
 from keras_retinanet.models.exporting import check_saved_model_folder, export_saved_model
 from keras_retinanet.models.retinanet import network_of, retinanet_bbox
 from keras_retinanet.models.snapshot import profile_of, written_aside
@@ -26,9 +29,9 @@ class Format:
 
     Attributes:
         name: as messages call it.
-        make: f(detector, size, batch, outputs, half) -> model, of a kind that the next two take.
+        make: f(detector, size, batch, outputs, precision) -> model, which the next two take.
         with_score_threshold: f(model, detector, score_threshold) -> model.
-        write: f(model, path, half).
+        write: f(model, path, precision).
         files: suffixes of all files that belong to one.
         shape: f(profile, size, batch) -> size and batch of a file that is asked for so.
         facts: what reports say besides.
@@ -48,19 +51,19 @@ def _any_shape(profile, size=None, batch=None):
     return size, batch
 
 
-def _onnx_model(detector, size, batch, outputs, half):
+def _onnx_model(detector, size, batch, outputs, precision):
     return onnx_file.onnx_model(detector, size, batch, outputs)  # weights shrink when written
 
 
-def _litert_model(detector, size, batch, outputs, half):
-    return litert_file.litert_model(detector, size, batch, outputs, half=half)
+def _litert_model(detector, size, batch, outputs, precision):
+    return litert_file.litert_model(detector, size, batch, outputs, precision=precision)
 
 
-def _save_litert(model, path, half):
+def _save_litert(model, path, precision):
     litert_file.save_litert(model, path)  # its weights have shrunk already
 
 
-def _same_detector(detector, size, batch, outputs, half):
+def _same_detector(detector, size, batch, outputs, precision):
     return detector
 
 
@@ -68,7 +71,7 @@ def _detector_with(model, detector, score_threshold):
     return retinanet_bbox(network_of(detector), score_threshold=score_threshold)
 
 
-def _save_folder(detector, path, half):
+def _save_folder(detector, path, precision):
     export_saved_model(detector, path)
 
 
@@ -135,7 +138,19 @@ def _findable(detector, batches):
     return float(1 / (1 + np.exp(-chosen))) if tail.is_logits else chosen
 
 
-def examine(detector, model, form, folder, batches, half=False):
+@contextlib.contextmanager
+def _like_ranges(detector, precision):
+    """Give the channels of the detector's network like ranges where int8 asks for it."""
+    if precision.name != INT8:
+        yield
+        return
+    preprocessing = profile_of(detector).preprocessing
+    batches = (normalised(one[None], preprocessing, order="rgb") for one in precision.calibration)
+    with equalised(network_of(detector), batches):
+        yield
+
+
+def examine(detector, model, form, folder, batches, precision):
     """Return the gate's `Report` on a file, and the version of its runtime.
 
     A detector that finds nothing in the pictures is compared at a lower threshold, in a copy of the
@@ -147,7 +162,7 @@ def examine(detector, model, form, folder, batches, half=False):
         form: suffix of the file, a key of `FORMATS`.
         folder: for the file and its copy.
         batches: of levels, red first.
-        half: as the file was written.
+        precision: as the file was written.
     """
     path = Path(folder) / f"model{form}"
     opened = open_file(path)
@@ -158,8 +173,9 @@ def examine(detector, model, form, folder, batches, half=False):
     threshold = _findable(detector, batches)
     lower = retinanet_bbox(network_of(detector), score_threshold=threshold)
     copy = Path(folder) / f"copy{form}"
-    lowered = FORMATS[form].with_score_threshold(model, detector, threshold)
-    FORMATS[form].write(lowered, copy, half)
+    with _like_ranges(detector, precision):
+        lowered = FORMATS[form].with_score_threshold(model, detector, threshold)
+    FORMATS[form].write(lowered, copy, precision)
     return gate.examine(_runs(lower), open_file(copy).detect, batches, threshold), opened.version
 
 
@@ -182,7 +198,7 @@ def export(
     size=None,
     batch=None,
     outputs="detections",
-    half=False,
+    precision=EXACT,
     judge=None,
     kind=None,
 ):
@@ -198,9 +214,10 @@ def export(
         batch: pictures in a batch; None for any number, or one where the format fixes it.
         outputs: key of `onnx_file.TAILS`, TensorRT's for ONNX alone. Other than detections are
             written without proof.
-        half: whether weights are kept in float16. Rows are then compared, but do not count.
+        precision: `Precision` of its numbers. Where it is not exact, rows are compared, but do not
+            count.
         judge: f(path of the file) -> {"passed", "line", …}, what else must be: average precision,
-            which alone counts for `half`.
+            which alone counts where the precision is not exact.
         kind: key of `FORMATS`; None for the suffix of `path`.
 
     Returns:
@@ -216,32 +233,33 @@ def export(
     if kind == FOLDER:
         check_saved_model_folder(path)
     size, batch = form.shape(profile_of(detector), size, batch)
-    model = form.make(detector, size, batch, outputs, half)
+    with _like_ranges(detector, precision):
+        model = form.make(detector, size, batch, outputs, precision)
     report = {"file": path.name, "format": form.name, "outputs": outputs} | form.facts
-    report |= {"precision": "half" if half else "float32"}
+    report |= {"precision": precision.name}
     try:
         folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
     try:
         file = folder / f"model{kind}"
-        form.write(model, file, half)
+        form.write(model, file, precision)
         found, faults, proof = None, [], [f"{outputs} are not compared with anything"]
         if outputs == "detections":
             pictures = (
                 trial.drawn_pictures(profile_of(detector), size) if pictures is None else pictures
             )
             batches = list(trial.batches_of(pictures, batch))
-            found, version = examine(detector, model, kind, folder, batches, half)
+            found, version = examine(detector, model, kind, folder, batches, precision)
             report |= {"runtime": version} | found.to_dict()
-            proof = [found.line()]
-            if found.rows and not found.passed and not half:
+            proof = [found.line()] if precision.is_exact else []
+            if found.rows and not found.passed and precision.is_exact:
                 faults.append(found.line())
         if judge is not None:
             report["average_precision"] = measured = judge(file)
             proof.append(measured["line"])
             faults += [] if measured["passed"] else [measured["line"]]
-        if half:
+        if not precision.is_exact:
             report["passed"] = not faults
         with written_aside(report_path(path)) as aside:
             aside.write_text(json.dumps(report, indent=1), encoding="utf-8")

@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import keras
 import numpy as np
 import pytest
 
-from keras_retinanet.bin import convert_model, evaluate
+from keras_retinanet.bin import console, convert_model, evaluate
 from keras_retinanet.models.snapshot import read_facts, rewrite_profile
 from keras_retinanet.predict import Detector
 
@@ -116,6 +117,28 @@ def test_half_precision_is_measured_on_a_dataset(snapshot, drawn, tmp_path, caps
     assert measured["before"] == pytest.approx(own, abs=1e-3)
 
 
+@pytest.mark.parametrize("form", ["onnx", "xml"])
+def test_int8_is_calibrated_on_one_dataset_and_measured_on_another(
+    form, snapshot, drawn, tmp_path, outcome, capsys
+):
+    """A network trained for seconds may lose more than is allowed: then the file is set aside."""
+    pytest.importorskip("tf2onnx", reason="the extra onnx is not installed")
+    if form == "xml":
+        pytest.importorskip("nncf", reason="the extra int8 is not installed")
+    train, val = (
+        f"csv {drawn / f'{part}.csv'} {drawn / 'classes.csv'}" for part in ("train", "val")
+    )
+    out = tmp_path / f"w.{form}"
+    words = ["--int8", "--calibrate-on", train, "--measure-on", val, snapshot, out]
+    code = console.run(partial(convert_model.main, [str(word) for word in words]), "convert")
+    assert "calibrating on 6 pictures" in capsys.readouterr().out
+    report = json.loads((tmp_path / "w.report.json").read_text())
+    measured = report["average_precision"]
+    assert report["precision"] == "int8" and measured["allowed_loss"] == 0.01
+    assert measured["passed"] == (measured["before"] - measured["after"] <= 0.01)
+    assert code == (0 if measured["passed"] else 3) and out.exists() == measured["passed"]
+
+
 def test_a_rejected_saved_model_is_set_aside(trained, drawn, tmp_path, outcome, monkeypatch):
     from keras_retinanet.export import gate
 
@@ -149,6 +172,17 @@ def test_a_rejected_file_ends_in_3(trained, drawn, tmp_path, outcome, monkeypatc
         (["o.onnx", "--pictures", "no.png"], "--pictures: no.png: there is no such file"),
         (["o.onnx", "--trt", "--no-nms"], "leave one of them out"),
         (["o.onnx", "--half"], "--half needs --measure-on, such as --measure-on"),
+        (["o.onnx", "--int8"], "--int8 needs --measure-on, such as --measure-on"),
+        (
+            ["o.onnx", "--int8", "--measure-on", "csv a b"],
+            '--int8 needs --calibrate-on, such as --calibrate-on "csv train.csv classes.csv"',
+        ),
+        (["o.onnx", "--calibrate-on", "csv a b"], "--calibrate-on is for --int8; leave it out"),
+        (
+            ["o.xml", "--int8", "--measure-on", "csv a b", "--calibrate-on", "csv a"],
+            '--calibrate-on "csv a": the following arguments',
+        ),
+        (["o.xml", "--int8", "--half", "--measure-on", "csv a b"], "not allowed with argument"),
         (["o.keras", "--half"], "--half is for .onnx, .xml and .tflite, not for o.keras"),
         (["o.onnx", "--measure-on", "csv a.csv"], '--measure-on "csv a.csv": the following arg'),
         (["o.onnx", "--measure-on", "csf a b"], '--measure-on "csf a b": argument'),

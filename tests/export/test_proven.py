@@ -158,6 +158,7 @@ def test_all_boxes_and_tensorrts_operator(detector, tmp_path):
 
 def test_half_precision_halves_the_weights_where_accuracy_says_so(exported, detector, tmp_path):
     """Rows are compared, too, but do not count; what is judged is the file itself."""
+    from keras_retinanet.export.precision import Precision
     from keras_retinanet.export.proven import Rejected, export
 
     whole, _ = exported
@@ -168,7 +169,8 @@ def test_half_precision_halves_the_weights_where_accuracy_says_so(exported, dete
         seen.append(len(Detector(path, threshold=0.1, resize=False).predict(picture)[0]))
         return {"passed": form != ".onnx", "line": "AP 0.5 of the detector, 0.4 of the file"}
 
-    half, options = tmp_path / f"h{form}", {"half": True, "judge": judge} | SHAPES.get(form, {})
+    half = tmp_path / f"h{form}"
+    options = {"precision": Precision("half"), "judge": judge} | SHAPES.get(form, {})
     if form == ".onnx":
         with pytest.raises(Rejected, match="0.4 of the file. It is kept as"):
             export(detector, half, **options)
@@ -187,11 +189,11 @@ def test_half_precision_halves_the_weights_where_accuracy_says_so(exported, dete
 def test_half_weights_are_the_nearest_and_all_else_stays(detector):
     from onnx import numpy_helper
 
-    from keras_retinanet.export.half import with_half_weights
     from keras_retinanet.export.onnx_file import onnx_model
+    from keras_retinanet.export.small_weights import with_small_weights
 
     whole = onnx_model(detector)
-    half = with_half_weights(whole)
+    half = with_small_weights(whole, "half")
     before, after = (
         {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
         for model in (whole, half)
