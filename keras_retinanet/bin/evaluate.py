@@ -8,7 +8,7 @@ from keras_retinanet.bin.evaluate_lines import result_lines
 from keras_retinanet.bin.evaluate_misses import miss_lines
 from keras_retinanet.bin.evaluate_options import PROG, make_parser, parse_args
 from keras_retinanet.bin.evaluate_report import write_report
-from keras_retinanet.bin.evaluate_results import comparison, write_results
+from keras_retinanet.bin.evaluate_results import compared, comparison, write_results
 from keras_retinanet.bin.evaluate_thresholds import store_temperature
 from keras_retinanet.bin.model_files import start_keras
 from keras_retinanet.bin.output_files import check_new_file, check_new_folder
@@ -17,8 +17,11 @@ from keras_retinanet.utils import processes
 __all__ = ["create_generator", "main", "make_parser", "parse_args"]
 
 
-def measure(args, generator, detections, found):
-    """Return (numbers, {label: (AP, objects)}, Analysis) of `detections`, also as FoundBoxes."""
+def measure(args, generator, detections, found, others=None):
+    """Return (numbers, {label: (AP, objects)}, Analysis) of `detections`, also as FoundBoxes.
+
+    `others` is what `compared` gives, to compare with.
+    """
     from keras_retinanet import evaluation
     from keras_retinanet.evaluation.analysis import analyse
     from keras_retinanet.evaluation.dataset_columns import class_names_of, columns_of_dataset
@@ -41,7 +44,7 @@ def measure(args, generator, detections, found):
         "classes": classes,
         **numbers,
         "confusion": {"classes": names, **numbers["confusion"]},
-        "comparison": comparison(args, generator, columns) if args.compare else None,
+        "comparison": comparison(args, columns, names, *others) if others else None,
         "images": generator.size(),
     }
     return whole, by_class, analysis
@@ -105,7 +108,8 @@ def evaluate(args):
         return processes.told(None)  # once the first one is done, which they must not leave
     if args.save_results:
         write_results(args.save_results, generator, detections)
-    numbers, by_class, analysis = measure(args, generator, detections, found)
+    others = compared(args, generator) if args.compare else None
+    numbers, by_class, analysis = measure(args, generator, detections, found, others)
     about["options"] = {**about["options"], "iou_threshold": args.iou_threshold}
     results = {**numbers, **about}
     for line in result_lines(results, by_class, generator.label_to_name):
@@ -121,7 +125,7 @@ def evaluate(args):
     if args.store_temperature:
         print(store_temperature(args.model, results["calibration"]))
     if args.report:
-        print(write_report(args.report, generator, analysis, results))
+        print(write_report(args.report, generator, analysis, results, others and others[0]))
     if args.json:
         write_results_json(args.json, with_nulls(results), indent=1)
     processes.told(None)

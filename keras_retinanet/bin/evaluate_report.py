@@ -2,30 +2,64 @@
 
 from pathlib import Path
 
-PAGE = "index.html"
+PAGE, COMPARISON = "index.html", "comparison.html"
 
 
-def write_report(folder, generator, analysis, results):
-    """Write the page, atomically; return the line about it.
+def write_report(folder, generator, analysis, results, others=None):
+    """Write the page, and one that compares two detectors; return the line about them.
+
+    Each is written atomically.
 
     Args:
-        folder: where `index.html` goes; made where it is not there.
+        folder: where `index.html` goes, and `comparison.html`; made where it is not there.
         generator: of the dataset.
         analysis: `evaluation.analysis.Analysis` of it.
         results: what `evaluate.main` returns.
+        others: Columns of the detections that these are compared with, or None.
     """
     from keras_retinanet.evaluation.dataset_columns import class_names_of
     from keras_retinanet.evaluation.measures import with_nulls
     from keras_retinanet.evaluation.page import evaluation_page
+
+    names, load, results = (
+        class_names_of(generator, analysis.columns),
+        _loader(generator),
+        with_nulls(results),
+    )
+    pages = {}
+    if others is not None:
+        pages[COMPARISON] = _comparison(analysis, results, others, names, load)
+    links = [(f"Comparison with {results['comparison']['file']}", COMPARISON)] if pages else []
+    pages[PAGE] = evaluation_page(analysis, results, names, load, links)
+    written = [_write(Path(folder) / name, text) for name, text in pages.items()]
+    return f"written: {', '.join(reversed(written))}"
+
+
+def _write(path, text):
     from keras_retinanet.models.snapshot import written_aside
 
-    names = class_names_of(generator, analysis.columns)
-    text = evaluation_page(analysis, with_nulls(results), names, _loader(generator))
-    path = Path(folder) / PAGE
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_aside(path) as aside:
         aside.write_text(text, encoding="utf-8")
-    return f"written: {path}"
+    return str(path)
+
+
+def _comparison(analysis, results, others, names, load):
+    """Return the page that compares detections with `others`."""
+    from keras_retinanet.evaluation.analysis import analyse
+    from keras_retinanet.evaluation.measures import measure_analysis, with_nulls
+    from keras_retinanet.evaluation.page import subject_of
+    from keras_retinanet.evaluation.page_comparison import Side, comparison_page
+
+    other = analyse(others, analysis.iou_threshold)
+    numbers, of_classes = measure_analysis(other, draws=0)
+    comparison = results["comparison"]
+    sides = (
+        Side(subject_of(results), analysis, results, [results["classes"][n] for n in names]),
+        Side(comparison["file"], other, with_nulls(numbers), with_nulls(of_classes)),
+    )
+    by_place = {**comparison, "classes": [comparison["classes"][name] for name in names]}
+    return comparison_page(sides, by_place, names, load)
 
 
 def _loader(generator):

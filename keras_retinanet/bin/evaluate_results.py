@@ -38,12 +38,23 @@ def write_results(path, generator, detections):
     write_results_json(path, results_of(generator, detections))
 
 
-def comparison(args, generator, columns):
-    """Return how the file `args.compare` differs from `columns`; see `measures.compare`."""
+def compared(args, generator):
+    """Return (Columns, how many rows were left out) of the file `args.compare`."""
     from keras_retinanet.evaluation.dataset_columns import columns_of_dataset
-    from keras_retinanet.evaluation.measures import compare
 
     other = selected(read_given(args.compare, generator), args.score_threshold, args.max_detections)
-    others = columns_of_dataset(generator, other.found)
+    return columns_of_dataset(generator, other.found), other.left_out
+
+
+def comparison(args, columns, names, others, left_out):
+    """Return how the file `args.compare` differs from `columns`; see `measures.compare`.
+
+    Args:
+        names: of the classes of `columns`.
+        others, left_out: of `compared`.
+    """
+    from keras_retinanet.evaluation.measures import compare
+
     found = compare(columns, others, args.draws, args.seed)
-    return {"file": str(args.compare), "left_out": other.left_out, **found}
+    classes = dict(zip(names, found["classes"], strict=True))
+    return {"file": str(args.compare), "left_out": left_out, **found, "classes": classes}

@@ -90,18 +90,18 @@ def differences(first, second):
     Args:
         first, second: what `drawn_ap` gives for [ones, draws…]: row 0 is the dataset as it is.
 
-    `plus_minus` is half of the width of the interval.
+    `plus_minus` is half of the width of the interval. "classes" has AP's of each class.
     """
-    found = {}
-    for key, rows in KEYS.items():
-        values = _mean(second[:, rows], (1, 2)) - _mean(first[:, rows], (1, 2))
+
+    def of(rows, labels, axes):
+        values = _mean(second[:, rows, labels], axes) - _mean(first[:, rows, labels], axes)
         low, high = interval(values[1:])
-        found[key] = {
-            "difference": float(values[0]),
-            "plus_minus": (high - low) / 2,
-            "interval": [low, high],
-        }
-    return found
+        margin = (high - low) / 2
+        return {"difference": float(values[0]), "plus_minus": margin, "interval": [low, high]}
+
+    every = slice(None)
+    whole = {key: of(rows, every, (1, 2)) for key, rows in KEYS.items()}
+    return {**whole, "classes": [of(every, label, 1) for label in range(first.shape[2])]}
 
 
 def with_whole(weights):

@@ -45,8 +45,8 @@ def kind_of_row(analysis, row):
 def false_alarms(analysis, most=MOST):
     """Return Examples of the detections that are errors, the surest first."""
     wrong = np.flatnonzero(analysis.errors.kinds >= 0)
-    order = wrong[np.argsort(-analysis.outcomes.scores[wrong], kind="stable")][:most]
-    return [_of_row(analysis, row) for row in order.tolist()]
+    order = wrong[np.argsort(-analysis.outcomes.scores[wrong], kind="stable")]
+    return of_rows(analysis, order, most)
 
 
 def _of_row(analysis, row, cell=None):
@@ -60,6 +60,27 @@ def _of_row(analysis, row, cell=None):
     )
 
 
+def of_rows(analysis, rows, most=MOST):
+    """Return Examples of rows of `Outcomes`."""
+    return [_of_row(analysis, row) for row in rows[:most].tolist()]
+
+
+def missed_objects(analysis, rows, most=MOST):
+    """Return Examples of rows of `TrueBoxes` that were missed, with the reason of each."""
+    return [_missed(analysis, row) for row in rows[:most].tolist()]
+
+
+def found_objects(analysis, rows, most=MOST):
+    """Return Examples of rows of `TrueBoxes` that were found, with what found them."""
+    outcomes, true = analysis.outcomes, analysis.columns.true
+    hits = np.flatnonzero(outcomes.hits)
+    finder = dict(zip(outcomes.owners[hits].tolist(), hits.tolist(), strict=True))
+    return [
+        Example(int(true.pictures[row]), RIGHT, (row,), (finder[row],))
+        for row in rows[:most].tolist()
+    ]
+
+
 def misses(analysis, score_threshold, most=MOST):
     """Return Examples of the objects that nothing above a score has found, the largest first.
 
@@ -70,8 +91,7 @@ def misses(analysis, score_threshold, most=MOST):
     left = ~true.crowd
     left[outcomes.owners[outcomes.hits & (outcomes.scores > score_threshold)]] = False
     rows = np.flatnonzero(left)
-    rows = rows[np.argsort(-true.areas[rows], kind="stable")][:most]
-    return [_missed(analysis, row) for row in rows.tolist()]
+    return missed_objects(analysis, rows[np.argsort(-true.areas[rows], kind="stable")], most)
 
 
 def _missed(analysis, row, cell=None):

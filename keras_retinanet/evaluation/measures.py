@@ -65,8 +65,8 @@ def compare(columns, others, draws=bootstrap.DRAWS, seed=0):
     """Return how much better `others` are than `columns`, two Columns on one dataset.
 
     Returns:
-        {"AP", "AP50", "AP75": {"difference", "plus_minus", "interval"}, "draws", "seed"}, with
-        intervals of 95 %.
+        {"AP", "AP50", "AP75": {"difference", "plus_minus", "interval"}, "classes": [the same for
+        AP of each class], "draws", "seed"}, with intervals of 95 %.
     """
     weights = bootstrap.draw(np.random.default_rng(seed), columns.pictures, draws)
     weights = bootstrap.with_whole(weights)

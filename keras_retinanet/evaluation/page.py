@@ -1,12 +1,12 @@
 """An evaluation as one page: what is good, what goes wrong, and pictures of both."""
 
-from keras_retinanet.evaluation import examples, page_numbers
-from keras_retinanet.evaluation.breakdown import SIDES
+from keras_retinanet.evaluation import examples, page_numbers, page_parts
 from keras_retinanet.evaluation.confusion import confusion_matrix
-from keras_retinanet.evaluation.page_galleries import Galleries
+from keras_retinanet.evaluation.page_galleries import Galleries, facts_of
+from keras_retinanet.evaluation.page_parts import share
 from keras_retinanet.report import charts, pictures
 from keras_retinanet.report.controls import CONTROLS_SCRIPT, CONTROLS_STYLE
-from keras_retinanet.report.markup import Html, element
+from keras_retinanet.report.markup import element
 from keras_retinanet.report.page import page, section, side_by_side, table, tiles
 
 NOTES = {
@@ -17,7 +17,7 @@ NOTES = {
 }
 
 
-def evaluation_page(analysis, results, names, load):
+def evaluation_page(analysis, results, names, load, others=()):
     """Return the evaluation as one HTML page.
 
     Args:
@@ -25,6 +25,7 @@ def evaluation_page(analysis, results, names, load):
         results: what `retinanet-evaluate` returns.
         names: of the classes of `analysis`.
         load: a function from the place of a picture to (uint8 [H, W, 3] BGR, its name).
+        others: [(words, address)] of pages beside it.
     """
     score = analysis.sure_score
     galleries = Galleries(analysis, names, score, load)
@@ -37,9 +38,9 @@ def evaluation_page(analysis, results, names, load):
             examples.of_cells(analysis, score),
         ]
     )
-    subject = results["options"].get("model") or results["options"].get("results")
     return page(
-        f"Evaluation: {subject}",
+        f"Evaluation: {subject_of(results)}",
+        page_parts.links(others),
         _headline(results, analysis),
         _classes(results, names),
         _curves(analysis, names),
@@ -47,13 +48,18 @@ def evaluation_page(analysis, results, names, load):
         _errors(results, analysis, score),
         _confusion(analysis, names, score, made[-1]),
         _galleries(names, made),
-        _viewer(),
-        galleries.facts(),
+        page_parts.viewer(),
+        facts_of(names, galleries),
         subtitle=f"{results['images']:,} pictures, {len(analysis.columns.true.labels):,} objects; "
         f"a detection is right from an IoU of {analysis.iou_threshold:g} on",
         style=CONTROLS_STYLE,
         script=CONTROLS_SCRIPT,
     )
+
+
+def subject_of(results):
+    """Return what results of `retinanet-evaluate` are of: the model or the results file."""
+    return results["options"].get("model") or results["options"].get("results")
 
 
 def _headline(results, analysis):
@@ -62,18 +68,18 @@ def _headline(results, analysis):
     between = "" if low is None else f", 95 % between {low:.3f} and {high:.3f}"
     return tiles(
         [
-            (_share(coco["AP"]), f"AP (COCO){between}", ""),
-            (_share(results["mAP"]), f"mAP at IoU {analysis.iou_threshold:g}", ""),
-            (_share(coco["AP75"]), "AP at IoU 0.75", ""),
-            (_share(best["F1"]), f"best F1, above score {_share(best['threshold'])}", ""),
-            (_share(best["precision"]), "precision there", ""),
-            (_share(best["recall"]), "recall there", ""),
+            (share(coco["AP"]), f"AP (COCO){between}", ""),
+            (share(results["mAP"]), f"mAP at IoU {analysis.iou_threshold:g}", ""),
+            (share(coco["AP75"]), "AP at IoU 0.75", ""),
+            (
+                share(best["F1"]),
+                f"best F1, above score {share(best['threshold'])}",
+                "",
+            ),
+            (share(best["precision"]), "precision there", ""),
+            (share(best["recall"]), "recall there", ""),
         ]
     )
-
-
-def _share(value):
-    return "none" if value is None or value != value or value < 0 else f"{value:.3f}"
 
 
 def _classes(results, names):
@@ -119,7 +125,7 @@ def _errors(results, analysis, score):
     bars, counts = page_numbers.error_bars(results["errors"])
     sizes = page_numbers.size_bars(analysis, score)
     by_size = [
-        [name, row["objects"], *(_share(row[key]) for key in ("AP", "AP50", "AR100"))]
+        [name, row["objects"], *(share(row[key]) for key in ("AP", "AP50", "AR100"))]
         for name, row in results["by_size"].items()
         if row["objects"]
     ]
@@ -158,59 +164,10 @@ def _confusion(analysis, names, score, figures):
 
 
 def _galleries(names, made):
-    key = element(
-        "p",
-        "In pictures: label ",
-        Html('<b style="color:#009e73">green</b>, right detection '),
-        Html('<b style="color:#56b4e9">sky blue</b>, wrong one '),
-        Html('<b style="color:#d55e00">vermillion</b>. A click opens the whole picture.'),
-        class_="note",
-    )
     parts = []
     for (heading, note), figures in zip(NOTES.items(), made[:-1], strict=True):
         shown = [each for each in figures if each]
         empty = element("p", "None.") if not shown else None
         parts += [element("h3", heading), element("p", note, class_="note")]
         parts += [empty, pictures.gallery(shown)]
-    return section("Pictures", key, _filters(names), *parts)
-
-
-def _filters(names):
-    kinds = [(kind.replace(" ", "-"), kind) for kind in examples.REASONS]
-    score = {"type": "number", "min": 0, "max": 1, "step": 0.05}
-    return element(
-        "div",
-        _select("label", "class", list(enumerate(names))),
-        _select("size", "size", list(enumerate(SIDES))),
-        _select("kind", "error", kinds),
-        element("label", "score from", _number("low", 0, score)),
-        element("label", "score to", _number("high", 1, score)),
-        element("button", "show all", id="clear", type="button"),
-        element("span", "", id="count", role="status"),
-        class_="filters",
-    )
-
-
-def _select(name, what, pairs):
-    options = [element("option", text, value=value) for value, text in [("", "all"), *pairs]]
-    return element("label", what, element("select", *options, id=name))
-
-
-def _number(name, value, attributes):
-    given = "".join(f' {key}="{each}"' for key, each in attributes.items())
-    return Html(f'<input id="{name}" value="{value}"{given}>')
-
-
-def _viewer():
-    buttons = [
-        element("button", text, id=name, type="button")
-        for name, text in (("before", "← before"), ("after", "next →"), ("close", "close"))
-    ]
-    return element(
-        "dialog",
-        element("nav", *buttons),
-        element("div", id="large"),
-        element("p", "", id="large-name"),
-        id="viewer",
-        aria_labelledby="large-name",
-    )
+    return section("Pictures", page_parts.colours(), page_parts.filters(names), *parts)

@@ -16,6 +16,14 @@ LARGE_BYTES = 7_000_000  # of all whole pictures; the rest of 20 MB is for text
 TRUE, FOUND_RIGHT, FOUND_WRONG = (115, 158, 0), (233, 180, 86), (0, 94, 213)
 
 
+def facts_of(names, *galleries):
+    """Return the JSON element that the script of a page with some `Galleries` reads."""
+    pictures = {key: value for each in galleries for key, value in each.pictures.items()}
+    text = json.dumps({"names": names, "pictures": pictures}, separators=(",", ":"))
+    text = text.replace("<", "\\u003c")
+    return element("script", Html(text), id="facts", type="application/json")
+
+
 class Galleries:
     """Figures of Examples, with the whole pictures that they open, within the size of a page.
 
@@ -24,9 +32,12 @@ class Galleries:
         names: of the classes.
         score_threshold: of the detections that whole pictures show.
         load: a function from the place of a picture to (uint8 [H, W, 3] BGR, its name).
+        prefix: of the keys of whole pictures, where a page has several `Galleries`.
+        part: of the page's room that is theirs.
     """
 
-    def __init__(self, analysis, names, score_threshold, load):
+    def __init__(self, analysis, names, score_threshold, load, prefix="", part=1.0):
+        self._prefix, self._part = prefix, part
         self._analysis, self._names, self._load = analysis, names, load
         self._threshold = score_threshold
         self._small, self._whole, self._pictures = 0, 0, {}
@@ -47,11 +58,10 @@ class Galleries:
             self._keep_whole(picture, image, name)
         return made
 
-    def facts(self):
-        """Return the JSON element that the page's script reads."""
-        facts = {"names": self._names, "pictures": self._pictures}
-        text = json.dumps(facts, separators=(",", ":")).replace("<", "\\u003c")
-        return element("script", Html(text), id="facts", type="application/json")
+    @property
+    def pictures(self):
+        """The whole pictures by key, as the page's script reads them."""
+        return self._pictures
 
     def _loaded(self, picture):
         """Return (picture or grey, its name)."""
@@ -73,7 +83,7 @@ class Galleries:
         focus = np.concatenate([layer[0] for layer in layers])
         shown = drawn_view(image, focus[:0] if is_whole else focus, layers)
         uri = data_uri(shown)
-        if self._small + len(uri) > SMALL_BYTES:
+        if self._small + len(uri) > SMALL_BYTES * self._part:
             return None
         self._small += len(uri)
         labels = {*true.labels[objects].tolist(), *outcomes.labels[rows].tolist()}
@@ -92,7 +102,7 @@ class Galleries:
             data_label=" ".join(map(str, sorted(labels))),
             data_size=" ".join(map(str, sorted({size_bin(area) for area in areas}))),
             data_cell="{}-{}".format(*example.cell) if example.cell else None,
-            data_picture=example.picture,
+            data_picture=f"{self._prefix}{example.picture}",
             data_focus=json.dumps(self._focus(objects, rows, right)),
         )
 
@@ -120,13 +130,13 @@ class Galleries:
         scale = min(1.0, LARGEST / max(image.shape[:2]))
         small = resize_image(image, LARGEST, LARGEST)[0] if scale < 1 else image
         uri = data_uri(np.ascontiguousarray(small))
-        if self._whole + len(uri) > LARGE_BYTES:
+        if self._whole + len(uri) > LARGE_BYTES * self._part:
             return
         self._whole += len(uri)
         objects = np.flatnonzero(true.pictures == picture)
         shown = outcomes.counts & (outcomes.scores > self._threshold)
         rows = np.flatnonzero(shown & (outcomes.pictures == picture))
-        self._pictures[picture] = {
+        self._pictures[f"{self._prefix}{picture}"] = {
             "uri": uri,
             "name": name,
             "width": image.shape[1],

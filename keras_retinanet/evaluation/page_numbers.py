@@ -17,16 +17,15 @@ SCORES = tuple(step / 100 for step in range(100))
 HEAD = ("class", "objects", "AP", "from", "to", "AP50", "precision", "recall", "F1", "score")
 
 
-def class_table(names, classes):
-    """Return the table of classes, whose columns a click sorts.
+def sorted_table(head, rows):
+    """Return a table whose columns a click sorts.
 
     Args:
-        names: of the classes.
-        classes: {name: numbers}, as `--json` has them.
+        head: names of the columns; the first is of text, the others of numbers.
+        rows: [text, number or None, …].
     """
-    rows = [_class_row(name, classes[name]) for name in names]
-    kinds = ["text", *["number"] * (len(HEAD) - 1)]
-    head = element(
+    kinds = ["text", *["number"] * (len(head) - 1)]
+    names = element(
         "tr",
         *(
             element(
@@ -36,11 +35,21 @@ def class_table(names, classes):
                 data_kind=kind,
                 class_="number" if kind == "number" else None,
             )
-            for name, kind in zip(HEAD, kinds, strict=True)
+            for name, kind in zip(head, kinds, strict=True)
         ),
     )
     body = element("tbody", *(element("tr", *_cells(row)) for row in rows))
-    return element("div", element("table", element("thead", head), body), class_="scroll")
+    return element("div", element("table", element("thead", names), body), class_="scroll")
+
+
+def class_table(names, classes):
+    """Return the table of classes.
+
+    Args:
+        names: of the classes.
+        classes: {name: numbers}, as `--json` has them.
+    """
+    return sorted_table(HEAD, [_class_row(name, classes[name]) for name in names])
 
 
 def _class_row(name, numbers):

@@ -148,9 +148,15 @@ def test_no_results_are_told_and_give_nothing_right(drawn, tmp_path, capsys):
 def test_a_comparison_says_which_is_better(drawn, tmp_path, rows, capsys):
     worse = tmp_path / "worse.json"
     worse.write_text(json.dumps(rows[:1]))
-    found = measured(drawn, tmp_path, rows, "--compare", worse, "--draws", "200")["comparison"]
+    report = "--report", tmp_path / "page"
+    words = "--compare", worse, "--draws", "200", *report
+    found = measured(drawn, tmp_path, rows, *words)["comparison"]
+    assert set(found["classes"]) == {"disc", "square"}
+    assert {path.name for path in report[1].iterdir()} == {"index.html", "comparison.html"}
+    assert 'href="comparison.html"' in (report[1] / "index.html").read_text(encoding="utf-8")
+    assert "B is worse" in (report[1] / "comparison.html").read_text(encoding="utf-8")
     assert found["AP"]["difference"] < 0 and found["file"] == str(worse)
-    assert "worse.json is worse by " in capsys.readouterr().out.splitlines()[-1]
+    assert "worse.json is worse by " in capsys.readouterr().out.splitlines()[-2]
     worse.write_text(json.dumps(rows))
     assert measured(drawn, tmp_path, rows, "--compare", worse)["comparison"]["AP"]["interval"] == [
         0,
