@@ -5,7 +5,7 @@ from pathlib import Path
 PAGE, COMPARISON = "index.html", "comparison.html"
 
 
-def write_report(folder, generator, analysis, results, others=None):
+def write_report(folder, generator, analysis, results, others=None, parts=()):
     """Write the page, and one that compares two detectors; return the line about them.
 
     Each is written atomically.
@@ -16,6 +16,7 @@ def write_report(folder, generator, analysis, results, others=None):
         analysis: `evaluation.analysis.Analysis` of it.
         results: what `evaluate.main` returns.
         others: Columns of the detections that these are compared with, or None.
+        parts: sections that end the page.
     """
     from keras_retinanet.evaluation.dataset_columns import class_names_of
     from keras_retinanet.evaluation.measures import with_nulls
@@ -30,7 +31,7 @@ def write_report(folder, generator, analysis, results, others=None):
     if others is not None:
         pages[COMPARISON] = _comparison(analysis, results, others, names, load)
     links = [(f"Comparison with {results['comparison']['file']}", COMPARISON)] if pages else []
-    pages[PAGE] = evaluation_page(analysis, results, names, load, links)
+    pages[PAGE] = evaluation_page(analysis, results, names, load, links, parts)
     written = [_write(Path(folder) / name, text) for name, text in pages.items()]
     return f"written: {', '.join(reversed(written))}"
 

@@ -13,6 +13,7 @@ from keras_retinanet.bin import (
     train_network,
     train_plan,
     train_recipes,
+    train_report,
     train_source,
 )
 from keras_retinanet.bin.console import import_keras, run
@@ -239,9 +240,11 @@ def train_on(args, begin, train, validation):
 
     try:
         with watched(stop):
-            return train_memory.fit_in_memory(
+            history = train_memory.fit_in_memory(
                 args, model, generators, steps, fit_on, remake, report
             )
+        train_report.write_page(args, callbacks, train, report)
+        return history
     finally:
         report_snapshots(args, callbacks)
 

@@ -87,13 +87,23 @@ def without_writers(callbacks):
     """Return `callbacks`, in place of each that writes files or speaks one that does nothing."""
     import keras
 
+    from keras_retinanet.callbacks.best_detections import BestDetections
     from keras_retinanet.callbacks.curves import Curves
     from keras_retinanet.callbacks.history import History
     from keras_retinanet.callbacks.pictures import Pictures
     from keras_retinanet.callbacks.progress import Progress
     from keras_retinanet.callbacks.snapshots import KeepBest, KeepLast
 
-    writers = (KeepLast, KeepBest, History, Curves, Pictures, Progress, keras.callbacks.TensorBoard)
+    writers = (
+        BestDetections,
+        KeepLast,
+        KeepBest,
+        History,
+        Curves,
+        Pictures,
+        Progress,
+        keras.callbacks.TensorBoard,
+    )
     return [
         keras.callbacks.Callback() if isinstance(callback, writers) else callback
         for callback in callbacks
@@ -157,6 +167,7 @@ def create_callbacks(model, training_model, prediction_model, validation_generat
         made += _measuring(args, model, prediction_model, validation_generator, board)
     if folder is not None:
         made += _keeping(args, model, folder)
+        made += _best_detections(made)
     made += _rate_and_stop(args)
     made += [AveragesOut()] if averaged else []
     made += [board] if board else []
@@ -195,6 +206,18 @@ def _measuring(args, model, prediction_model, generator, board):
         made.append(RedirectModel(evaluate, prediction_model))
         made += [Pictures(evaluate, board)] if board else []
     return made
+
+
+def _best_detections(callbacks):
+    """Return the callback that keeps what was found at the best epoch, where one measures."""
+    from keras_retinanet.callbacks import Evaluate, RedirectModel
+    from keras_retinanet.callbacks.best_detections import BestDetections
+    from keras_retinanet.callbacks.snapshots import KeepBest
+
+    inner = [item.callback for item in callbacks if isinstance(item, RedirectModel)]
+    measuring = [item for item in inner if isinstance(item, Evaluate)]
+    keeping = [item for item in callbacks if isinstance(item, KeepBest)]
+    return [BestDetections(measuring[0], keeping[0])] if measuring and keeping else []
 
 
 def _keeping(args, model, folder):

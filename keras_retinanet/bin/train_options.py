@@ -181,6 +181,8 @@ def _add_output(parser):
                         help="write no run folder")  # fmt: skip
     parser.add_argument("--no-evaluation", dest="evaluation", action="store_false", default=True,
                         help="do not measure after each epoch")  # fmt: skip
+    parser.add_argument("--no-report", dest="report", action="store_false", default=True,
+                        help="write no page about the best epoch at the end")  # fmt: skip
     parser.add_argument("--weighted-average", action="store_true", help="mAP weighted by objects")
     parser.add_argument("--compute-val-loss", action="store_true", help="validation losses, too")
     parser.add_argument("--tensorboard-dir", default="", help="folder for TensorBoard's logs")

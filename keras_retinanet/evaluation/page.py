@@ -17,7 +17,7 @@ NOTES = {
 }
 
 
-def evaluation_page(analysis, results, names, load, others=()):
+def evaluation_page(analysis, results, names, load, others=(), parts=()):
     """Return the evaluation as one HTML page.
 
     Args:
@@ -26,6 +26,7 @@ def evaluation_page(analysis, results, names, load, others=()):
         names: of the classes of `analysis`.
         load: a function from the place of a picture to (uint8 [H, W, 3] BGR, its name).
         others: [(words, address)] of pages beside it.
+        parts: sections that stand behind its own.
     """
     score = analysis.sure_score
     galleries = Galleries(analysis, names, score, load)
@@ -48,6 +49,7 @@ def evaluation_page(analysis, results, names, load, others=()):
         _errors(results, analysis, score),
         _confusion(analysis, names, score, made[-1]),
         _galleries(names, made),
+        *parts,
         page_parts.viewer(),
         facts_of(names, galleries),
         subtitle=f"{results['images']:,} pictures, {len(analysis.columns.true.labels):,} objects; "

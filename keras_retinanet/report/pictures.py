@@ -36,6 +36,13 @@ def figure(image, caption):
     )
 
 
+def picture_element(path, words):
+    """Return a picture file, .png, as it is, no wider than the page; `words` stand for it."""
+    encoded = base64.b64encode(path.read_bytes()).decode("ascii")
+    uri = f"data:image/png;base64,{encoded}"
+    return element("img", src=uri, alt=words, style="max-width:100%;height:auto")
+
+
 def gallery(figures):
     """Return figures in rows; None where there is none."""
     return element("div", *figures, class_="pictures") if figures else None
