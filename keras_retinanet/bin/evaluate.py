@@ -108,6 +108,7 @@ def evaluate(args):
         return processes.told(None)  # once the first one is done, which they must not leave
     if args.save_results:
         write_results(args.save_results, generator, detections)
+    reasons = about.pop("reasons", {})
     others = compared(args, generator) if args.compare else None
     numbers, by_class, analysis = measure(args, generator, detections, found, others)
     about["options"] = {**about["options"], "iou_threshold": args.iou_threshold}
@@ -125,7 +126,8 @@ def evaluate(args):
     if args.store_temperature:
         print(store_temperature(args.model, results["calibration"]))
     if args.report:
-        print(write_report(args.report, generator, analysis, results, others and others[0]))
+        beside = {"others": others and others[0], "reasons": reasons}
+        print(write_report(args.report, generator, analysis, results, **beside))
     if args.json:
         write_results_json(args.json, with_nulls(results), indent=1)
     processes.told(None)

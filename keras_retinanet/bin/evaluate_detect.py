@@ -133,7 +133,10 @@ def report(text):
 
 
 def detect(args):
-    """Return (generator, detections, FoundBoxes, what else results say) of the model of `args`."""
+    """Return (generator, detections, FoundBoxes, what else results say) of the model of `args`.
+
+    With `--misses`, "reasons" is for the page, not for results: see `find_misses`.
+    """
     from keras_retinanet.evaluation import detect_dataset
     from keras_retinanet.evaluation.columns import found_boxes_of
     from keras_retinanet.models.snapshot import profile_of
@@ -168,7 +171,8 @@ def detect(args):
     }
     about = {"inference_seconds": seconds, "options": options}
     if args.misses and processes.is_first():  # which has the detections of all pictures
-        about["misses"] = find_misses(args, network, labels, generator, detections, options)
+        found = find_misses(args, network, labels, generator, detections, options)
+        about["misses"], about["reasons"] = found
     return generator, detections, found_boxes_of(detections), about
 
 

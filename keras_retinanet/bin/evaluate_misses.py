@@ -3,6 +3,12 @@
 from collections import Counter
 
 KEYS = ("class", "size")
+WORDS = {
+    "shared": "its detection counts for another object",
+    "candidates": "left out before suppression",
+    "detections": "over the limit of detections",
+    "anchors shared": "its anchors are trained on another object",
+}
 
 
 def check_traceable(args, generator):
@@ -14,7 +20,7 @@ def check_traceable(args, generator):
 
 
 def find_misses(args, network, labels, generator, detections, rules):
-    """Write the missed objects with their reasons to `args.misses`; return all but their list.
+    """Write the missed objects with their reasons to `args.misses`.
 
     Args:
         network: whose detections they are; run once more, on pictures with misses only.
@@ -23,6 +29,9 @@ def find_misses(args, network, labels, generator, detections, rules):
         detections: a `Detections` for each picture.
         rules: {"score_threshold", "max_detections"} of the detections; what counts as found
             scores above `args.score_threshold`, or above the threshold of the best F1.
+
+    Returns:
+        what the file says but the list of objects, and {row of `TrueBoxes`: its reason in words}.
     """
     from keras_retinanet.evaluation.analysis import analyse
     from keras_retinanet.evaluation.results import write_results_json
@@ -37,7 +46,8 @@ def find_misses(args, network, labels, generator, detections, rules):
     detector = convert_model(network)
     rules = rules_of(detector, threshold, args.iou_threshold, rules["max_detections"])
     columns, missed = _missed(columns, rules)
-    rows = list(_traced(columns, missed, detector, rules, labels, generator))
+    traced = dict(_traced(columns, missed, detector, rules, labels, generator))
+    rows = list(traced.values())
     summary = {
         "score_threshold": threshold,
         "iou_threshold": args.iou_threshold,
@@ -46,7 +56,24 @@ def find_misses(args, network, labels, generator, detections, rules):
         **_counts(rows),
     }
     write_results_json(args.misses, {**summary, "misses": rows}, indent=1)
-    return {"file": str(args.misses), **summary}
+    reasons = {row: reason_in_words(miss) for row, miss in traced.items()}
+    return {"file": str(args.misses), **summary}, reasons
+
+
+def reason_in_words(miss):
+    """Return why an object was missed, from its row of the file."""
+    reason, other, score = miss["reason"], miss.get("other_class"), miss.get("score")
+    if reason == "class":
+        return f"found as {other} instead, at {miss['other_score']:.2f}"
+    if reason == "suppressed":
+        return f"suppressed by another box, IoU {miss['other_iou']:.2f}"
+    if reason == "localisation":
+        return f"its box fits by IoU {miss['iou']:.2f} only"
+    if reason == "no anchor":
+        return f"no anchor: the best overlaps it by {miss['anchor_iou']:.2f}"
+    if reason == "score":
+        return "no box fits" if score is None else f"score {score:.2f} is too low"
+    return WORDS[reason]
 
 
 def _columns(generator, detections):
@@ -73,7 +100,7 @@ def _missed(columns, rules):
 
 
 def _traced(columns, missed, detector, rules, labels, generator):
-    """Yield a row of the file for each missed object, picture by picture."""
+    """Yield (row of `TrueBoxes`, row of the file) of each missed object, picture by picture."""
     import numpy as np
 
     from keras_retinanet.evaluation.dataset_columns import class_names_of, image_ids_of
@@ -101,7 +128,7 @@ def _traced(columns, missed, detector, rules, labels, generator):
         sides = _sides(boxes[rows], placement)
         for row, miss, side in zip(rows, found, sides, strict=True):
             name, area = names[true.labels[objects[row]]], true.areas[objects[row]]
-            yield {
+            facts = {
                 "image": str(generator.image_path(index)),
                 "image_id": ids[index],
                 "class": name,
@@ -110,6 +137,7 @@ def _traced(columns, missed, detector, rules, labels, generator):
                 "network_side": side,
                 **_with_name(miss.to_dict(), known),
             }
+            yield int(objects[row]), facts
 
 
 def _network_labels(generator, columns, labels):

@@ -5,7 +5,7 @@ from pathlib import Path
 PAGE, COMPARISON = "index.html", "comparison.html"
 
 
-def write_report(folder, generator, analysis, results, others=None, parts=()):
+def write_report(folder, generator, analysis, results, others=None, parts=(), reasons=None):
     """Write the page, and one that compares two detectors; return the line about them.
 
     Each is written atomically.
@@ -17,6 +17,7 @@ def write_report(folder, generator, analysis, results, others=None, parts=()):
         results: what `evaluate.main` returns.
         others: Columns of the detections that these are compared with, or None.
         parts: sections that end the page.
+        reasons: {row of `TrueBoxes`: why it was missed}, of `--misses`.
     """
     from keras_retinanet.evaluation.dataset_columns import class_names_of
     from keras_retinanet.evaluation.measures import with_nulls
@@ -31,7 +32,7 @@ def write_report(folder, generator, analysis, results, others=None, parts=()):
     if others is not None:
         pages[COMPARISON] = _comparison(analysis, results, others, names, load)
     links = [(f"Comparison with {results['comparison']['file']}", COMPARISON)] if pages else []
-    pages[PAGE] = evaluation_page(analysis, results, names, load, links, parts)
+    pages[PAGE] = evaluation_page(analysis, results, names, load, links, parts, reasons)
     written = [_write(Path(folder) / name, text) for name, text in pages.items()]
     return f"written: {', '.join(reversed(written))}"
 

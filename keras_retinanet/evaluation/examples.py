@@ -1,6 +1,6 @@
 """Which detections and objects are worth looking at: the worst, the suspect, the best."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -81,17 +81,19 @@ def found_objects(analysis, rows, most=MOST):
     ]
 
 
-def misses(analysis, score_threshold, most=MOST):
+def misses(analysis, score_threshold, most=MOST, reasons=None):
     """Return Examples of the objects that nothing above a score has found, the largest first.
 
     Each has its reason: a detection of it that scores too little, one whose box or class is wrong,
-    or nothing at all.
+    or nothing at all. `reasons`, {row of `TrueBoxes`: words}, say more about some.
     """
     true, outcomes = analysis.columns.true, analysis.outcomes
     left = ~true.crowd
     left[outcomes.owners[outcomes.hits & (outcomes.scores > score_threshold)]] = False
     rows = np.flatnonzero(left)
-    return missed_objects(analysis, rows[np.argsort(-true.areas[rows], kind="stable")], most)
+    order = rows[np.argsort(-true.areas[rows], kind="stable")]
+    found = missed_objects(analysis, order, most)
+    return [replace(each, note=(reasons or {}).get(each.objects[0], "")) for each in found]
 
 
 def _missed(analysis, row, cell=None):

@@ -17,7 +17,7 @@ NOTES = {
 }
 
 
-def evaluation_page(analysis, results, names, load, others=(), parts=()):
+def evaluation_page(analysis, results, names, load, others=(), parts=(), reasons=None):
     """Return the evaluation as one HTML page.
 
     Args:
@@ -27,12 +27,13 @@ def evaluation_page(analysis, results, names, load, others=(), parts=()):
         load: a function from the place of a picture to (uint8 [H, W, 3] BGR, its name).
         others: [(words, address)] of pages beside it.
         parts: sections that stand behind its own.
+        reasons: {row of `TrueBoxes`: why it was missed, in words}, as far as known.
     """
     score = analysis.sure_score
     galleries = Galleries(analysis, names, score, load)
     made = galleries.figures(
         [
-            examples.misses(analysis, score),
+            examples.misses(analysis, score, reasons=reasons),
             examples.false_alarms(analysis),
             examples.suspects(analysis, score),
             examples.best_pictures(analysis, score),

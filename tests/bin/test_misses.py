@@ -3,13 +3,15 @@
 import json
 
 from keras_retinanet.bin import evaluate
+from keras_retinanet.bin.evaluate_misses import reason_in_words
+from keras_retinanet.evaluation.misses import REASONS
 from keras_retinanet.utils import processes
 
 
 def test_every_missed_object_is_in_the_file(trained, drawn, tmp_path, capsys):
     path = tmp_path / "misses.json"
     words = ["csv", drawn / "val.csv", drawn / "classes.csv", trained.snapshot, "--draws", 0]
-    words += ["--score-threshold", 0.3, "--misses", path]
+    words += ["--score-threshold", 0.3, "--misses", path, "--report", tmp_path / "page"]
     results = evaluate.main([str(word) for word in words])
     found = json.loads(path.read_text())
     assert found["objects"] == 8 and found["score_threshold"] == 0.3
@@ -33,6 +35,20 @@ def test_every_missed_object_is_in_the_file(trained, drawn, tmp_path, capsys):
     }
     line = f"{path}: {found['missed']} of 8 objects missed at scores above 0.30: "
     assert line in capsys.readouterr().out
+    page = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
+    told = {reason_in_words(row) for row in found["misses"]}
+    assert any(f"({words})" in page for words in told)
+
+
+def test_every_reason_has_its_words():
+    numbers = {"score": 0.034, "other_score": 0.8, "iou": 0.41, "anchor_iou": 0.3}
+    facts = {**numbers, "other_iou": 0.62, "other_class": "disc"}
+    told = {reason: reason_in_words({"reason": reason, **facts}) for reason in REASONS}
+    assert len(set(told.values())) == len(REASONS)
+    assert told["score"] == "score 0.03 is too low"
+    assert told["class"] == "found as disc instead, at 0.80"
+    assert told["suppressed"].endswith("0.62") and "0.41" in told["localisation"]
+    assert reason_in_words({"reason": "score", "anchor_iou": 0.6, "iou": 0.2}) == "no box fits"
 
 
 def test_results_files_and_tiles_are_refused(trained, drawn, tmp_path, outcome):

@@ -66,6 +66,8 @@ def test_misses_have_their_reason_and_the_largest_comes_first(analysis):
         (0, "classification", (1,)),
     ]
     assert examples.misses(analysis, 0.0)[0].objects == (1,)
+    noted = examples.misses(analysis, 0.5, reasons={1: "no box fits"})
+    assert [each.note for each in noted] == ["", "no box fits"]
 
 
 def test_false_alarms_come_by_score(analysis):
