@@ -68,7 +68,7 @@ def reason_in_words(miss):
     if reason == "suppressed":
         return f"suppressed by another box, IoU {miss['other_iou']:.2f}"
     if reason == "localisation":
-        return f"its box fits by IoU {miss['iou']:.2f} only"
+        return f"a sure box fits it by IoU {miss['iou']:.2f} only"
     if reason == "no anchor":
         return f"no anchor: the best overlaps it by {miss['anchor_iou']:.2f}"
     if reason == "score":

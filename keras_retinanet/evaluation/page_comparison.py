@@ -82,7 +82,7 @@ def verdict(numbers):
 
 
 def _signed(value):
-    return "none" if value is None else f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
+    return "none" if value is None else f"{value:+z.3f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _headline(sides, comparison):

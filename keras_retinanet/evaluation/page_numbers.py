@@ -64,7 +64,7 @@ def _class_row(name, numbers):
 def _cells(row):
     yield element("td", row[0])
     for value in row[1:]:
-        shown = "" if value is None else value if isinstance(value, int) else f"{value:.3f}"
+        shown = "" if value is None else value if isinstance(value, int) else f"{value:z.3f}"
         yield element("td", shown, data_value="" if value is None else value, class_="number")
 
 
