@@ -117,18 +117,15 @@ def test_half_precision_is_measured_on_a_dataset(snapshot, drawn, tmp_path, caps
     assert measured["before"] == pytest.approx(own, abs=1e-3)
 
 
-@pytest.mark.parametrize("form", ["onnx", "xml"])
 def test_int8_is_calibrated_on_one_dataset_and_measured_on_another(
-    form, snapshot, drawn, tmp_path, outcome, capsys
+    snapshot, drawn, tmp_path, capsys
 ):
     """A network trained for seconds may lose more than is allowed: then the file is set aside."""
     pytest.importorskip("tf2onnx", reason="the extra onnx is not installed")
-    if form == "xml":
-        pytest.importorskip("nncf", reason="the extra int8 is not installed")
     train, val = (
         f"csv {drawn / f'{part}.csv'} {drawn / 'classes.csv'}" for part in ("train", "val")
     )
-    out = tmp_path / f"w.{form}"
+    out = tmp_path / "w.onnx"
     words = ["--int8", "--calibrate-on", train, "--measure-on", val, snapshot, out]
     code = console.run(partial(convert_model.main, [str(word) for word in words]), "convert")
     assert "calibrating on 6 pictures" in capsys.readouterr().out
