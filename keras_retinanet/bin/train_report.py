@@ -34,8 +34,9 @@ def write_page(args, callbacks, train, report):
         return
     try:
         report(_write(args, kept, train))
-    except OSError as error:
-        report(f"{args.folder / FOLDER}: not written: {error.strerror or error}")
+    except (OSError, ValueError) as error:  # a full disk; a picture that has gone by now
+        reason = getattr(error, "strerror", None) or error
+        report(f"{args.folder / FOLDER}: not written: {reason}")
 
 
 def _write(args, kept, train):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from keras_retinanet.bin import train
 from keras_retinanet.bin.train_report import FOLDER
 from keras_retinanet.callbacks.best_detections import BestDetections
+from keras_retinanet.utils.image import ImageError
 from tests.bin.conftest import TINY
 
 pytestmark = pytest.mark.skipif(
@@ -39,16 +41,27 @@ def test_no_page_where_none_is_wanted(drawn, tmp_path):
     assert not (tmp_path / "none" / FOLDER).exists()
 
 
-def test_a_page_that_cannot_be_written_is_a_line(drawn, tmp_path, monkeypatch, capsys):
-    from keras_retinanet.bin import evaluate_report
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(28, "No space left on device"), "not written: No space left on device"),
+        (ImageError("a.png: cannot be read"), "not written: a.png: cannot be read"),
+    ],
+    ids=["disk", "picture"],
+)
+def test_a_page_that_cannot_be_written_is_a_line(trained, error, line, monkeypatch):
+    """The run is done, and hours of it must not end as a failure."""
+    from keras_retinanet.bin import train_report
 
-    def full(path, text):
-        raise OSError(28, "No space left on device")
+    def fail(*given):
+        raise error
 
-    monkeypatch.setattr(evaluate_report, "_write", full)
-    history = train.main(words(drawn, tmp_path, "--run-name", "full"))
-    assert len(history.epoch) >= 1
-    assert f"{tmp_path / 'full' / FOLDER}: not written: No space left" in capsys.readouterr().out
+    monkeypatch.setattr(train_report, "_write", fail)
+    kept = BestDetections(None, None)
+    kept.detections, lines = [], []
+    args = SimpleNamespace(folder=trained.folder, report=True)
+    train_report.write_page(args, [kept], None, lines.append)
+    assert lines == [f"{trained.folder / FOLDER}: {line}"]
 
 
 class Kept:
