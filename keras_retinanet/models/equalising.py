@@ -83,7 +83,7 @@ class _Group:
 
 def _groups(model):
     """Yield the `_Group`s of a functional model whose channels can have factors."""
-    sets, fixed, givers, takers, ceilings = _Sets(), set(), {}, {}, {}
+    sets, fixed, sums, givers, takers, ceilings = _Sets(), set(), set(), {}, {}, {}
     nodes = [node for of_depth in model._nodes_by_depth.values() for node in of_depth]
     calls = Counter(id(node.operation) for node in nodes)
     for node in nodes:
@@ -97,6 +97,8 @@ def _groups(model):
             fixed.update(map(id, outputs))
         elif _is_scaling(layer):
             sets.join([*inputs, *outputs])
+            if isinstance(layer, keras.layers.Add):
+                sums.add(id(outputs[0]))
             if getattr(layer, "max_value", None) is not None:
                 ceilings[id(outputs[0])] = float(layer.max_value)
         else:
@@ -110,6 +112,8 @@ def _groups(model):
         norms = tuple(givers[place] for place in places if place in givers)
         convolutions = tuple(layer for place in places for layer in takers.get(place, ()))
         ceiling = min((ceilings[place] for place in places if place in ceilings), default=None)
+        if ceiling is not None and sums & set(places):
+            continue  # a sum may reach the ceiling where none of its terms does
         if norms and convolutions and not fixed & set(places):
             yield _Group(norms, convolutions, ceiling)
 

@@ -49,7 +49,16 @@ CHANGED = {
     "sums": residual,
     "ReLU6": layers.ReLU(6.0),
 }
+
+
+def sum_below_a_ceiling(x):
+    """Return the ReLU6 of a sum, which reaches 6 where its terms do not."""
+    other = convolved(layers.ReLU()(x), 4, "second")
+    return layers.ReLU(6.0)(layers.Add()([x, other]))
+
+
 LEFT = {
+    "a sum below a ceiling": sum_below_a_ceiling,
     "swish": layers.Activation("swish"),
     "leaves at a threshold": layers.ReLU(threshold=0.1),
     "concatenated": lambda x: layers.Concatenate()([x, x]),
