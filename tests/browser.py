@@ -52,3 +52,12 @@ def browser_page(browser):
     yield page
     context.close()
     assert not faults
+
+
+def opened(page, path, text):
+    """Write `text` to `path` and open it in `page`; return the list that its errors go to."""
+    path.write_text(text, encoding="utf-8")
+    faults = []
+    page.on("console", lambda line: line.type == "error" and faults.append(line.text))
+    page.goto(path.as_uri())
+    return faults

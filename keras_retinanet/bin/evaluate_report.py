@@ -23,11 +23,8 @@ def write_report(folder, generator, analysis, results, others=None, parts=(), re
     from keras_retinanet.evaluation.measures import with_nulls
     from keras_retinanet.evaluation.page import evaluation_page
 
-    names, load, results = (
-        class_names_of(generator, analysis.columns),
-        _loader(generator),
-        with_nulls(results),
-    )
+    names, load = class_names_of(generator, analysis.columns), _loader(generator)
+    results = with_nulls(results)
     pages = {}
     if others is not None:
         pages[COMPARISON] = _comparison(analysis, results, others, names, load)

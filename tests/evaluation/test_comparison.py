@@ -8,6 +8,7 @@ from keras_retinanet.evaluation.changes import changes
 from keras_retinanet.evaluation.columns import Columns, FoundBoxes, TrueBoxes
 from keras_retinanet.evaluation.measures import compare, measure_analysis, with_nulls
 from keras_retinanet.evaluation.page_comparison import Side, comparison_page, verdict
+from tests.browser import opened
 
 NASTY = "<script>alert(1)</script>"
 NAMES = [NASTY, "b", "nowhere"]
@@ -110,11 +111,7 @@ def test_what_comes_from_data_is_text_and_nothing_is_fetched(made):
 
 
 def test_the_page_sorts_filters_and_opens_pictures_of_both(made, browser_page, tmp_path):
-    path = tmp_path / "comparison.html"
-    path.write_text(made, encoding="utf-8")
-    faults = []
-    browser_page.on("console", lambda line: line.type == "error" and faults.append(line.text))
-    browser_page.goto(path.as_uri())
+    faults = opened(browser_page, tmp_path / "comparison.html", made)
     browser_page.get_by_role("button", name="objects", exact=True).click()
     firsts = browser_page.locator("tbody tr td:first-child")
     assert [firsts.nth(place).inner_text() for place in range(3)] == NAMES

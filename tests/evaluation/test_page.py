@@ -12,6 +12,7 @@ from keras_retinanet.evaluation.columns import Columns, FoundBoxes, TrueBoxes
 from keras_retinanet.evaluation.measures import measure_analysis
 from keras_retinanet.evaluation.page import evaluation_page
 from keras_retinanet.evaluation.page_numbers import precision_recall, size_bars
+from tests.browser import opened
 
 NASTY = "<script>alert(1)</script>"
 NAMES = [NASTY, "b"]
@@ -121,11 +122,7 @@ def test_pictures_that_find_no_room_are_left_out(analysis, monkeypatch):
 
 
 def test_the_page_sorts_filters_and_opens_pictures(made, browser_page, tmp_path):
-    path = tmp_path / "index.html"
-    path.write_text(made, encoding="utf-8")
-    faults = []
-    browser_page.on("console", lambda line: line.type == "error" and faults.append(line.text))
-    browser_page.goto(path.as_uri())
+    faults = opened(browser_page, tmp_path / "index.html", made)
     firsts = browser_page.locator("tbody tr td:first-child")
     browser_page.get_by_role("button", name="objects", exact=True).press("Enter")
     assert firsts.first.inner_text() == NASTY
