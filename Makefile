@@ -11,7 +11,8 @@ WORKERS ?= auto
 VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check
-TEST := $(RUN) -m pytest -W error -n $(WORKERS) --dist loadfile
+# Where a worker dies, what it was given waits for ever with another in its place.
+TEST := $(RUN) -m pytest -W error -n $(WORKERS) --dist loadfile --max-worker-restart 0
 
 .PHONY: demo test test-proof
 
