@@ -43,10 +43,12 @@ class Report:
     Attributes:
         cases: `Case` of each batch.
         score_threshold: that rows were above.
+        note: how rows were made of what the file gives, behind a sentence.
     """
 
     cases: tuple
     score_threshold: float
+    note: str = ""
 
     @property
     def rows(self):
@@ -73,7 +75,7 @@ class Report:
         lost = sum(case.missing + case.surplus for case in self.cases)
         ending = f"; {lost} have no like" if lost else ""
         within = f"boxes within {worst:.2g} px, scores within {score:.2g}"
-        return f"{self.rows} detections compared, {within}{ending}"
+        return f"{self.rows} detections compared, {within}{ending}{self.note}"
 
 
 def match_rows(ours, theirs):
@@ -136,17 +138,18 @@ def compare_batch(size, ours, theirs, threshold):
     return Case(shape, len(ours[1]), rows, missing, surplus, float(score_off), float(box_off))
 
 
-def examine(detect, run, batches, threshold):
+def examine(detect, run, batches, threshold, note=""):
     """Return the `Report` of a file.
 
     Args:
         detect, run: f(levels [B, H, W, C]) -> boxes, scores, labels; of the detector, of the file.
         batches: of levels.
         threshold: of both.
+        note: of the report.
     """
     cases = []
     for levels in batches:
         ours = [np.asarray(values) for values in detect(levels)]
         theirs = [np.asarray(values) for values in run(levels)]
         cases.append(compare_batch(levels.shape[1:3], ours, theirs, threshold))
-    return Report(tuple(cases), float(threshold))
+    return Report(tuple(cases), float(threshold), note)

@@ -108,6 +108,46 @@ def trt_model(tail):
     return helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
 
+def without_operator(model):
+    """Return a copy of a model of `trt_model` that gives all boxes and scores, logits made scores.
+
+    It is what TensorRT's operator is given, for runtimes that do not have it.
+    """
+    onnx = library("onnx", "onnx")
+    cut = onnx.ModelProto()
+    cut.CopyFrom(model)
+    last = cut.graph.node[-1]
+    activation = "Sigmoid" if _attributes(last)["score_activation"] else "Identity"
+    boxes, scores = last.input
+    cut.graph.node.pop()
+    cut.graph.node.append(onnx.helper.make_node("Identity", [boxes], ["boxes"]))
+    cut.graph.node.append(onnx.helper.make_node(activation, [scores], ["scores"]))
+    del cut.graph.output[:]
+    for name in ("boxes", "scores"):
+        kind = onnx.TensorProto.FLOAT
+        cut.graph.output.append(onnx.helper.make_tensor_value_info(name, kind, [None] * 3))
+    for entry in cut.metadata_props:
+        if entry.key == MEMBER:
+            entry.value = json.dumps(json.loads(entry.value) | {"outputs": "all-boxes"})
+    return cut
+
+
+def _attributes(node):
+    """Return {name: value} of the attributes of a node."""
+    get = library("onnx.helper", "onnx").get_attribute_value
+    return {one.name: get(one) for one in node.attribute}
+
+
+def numbers_of_operator(model):
+    """Return how the operator of `trt_model` suppresses, as arguments of `FilterDetections`."""
+    values = _attributes(model.graph.node[-1])
+    return {
+        "nms_threshold": values["iou_threshold"],
+        "max_detections": values["max_output_boxes"],
+        "nms_within": "all" if values["class_agnostic"] else "class",
+    }
+
+
 def all_boxes_model(tail):
     """Return the `onnx.ModelProto` of boxes [B, N, 4] and scores [B, N, K] as they are."""
     activation = "Sigmoid" if tail.is_logits else "Identity"

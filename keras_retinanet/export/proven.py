@@ -1,6 +1,5 @@
 """From a detector to a proven file: written aside, run in its own runtime, then handed over."""
 
-import contextlib
 import json
 import shutil
 import tempfile
@@ -8,18 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from keras_retinanet.export import gate, litert_file, onnx_file, trial
-from keras_retinanet.export.dense import dense_function, tail_of
+from keras_retinanet.export import litert_file, onnx_file, trial
+from keras_retinanet.export.examination import examine, like_ranges, with_threshold
 from keras_retinanet.export.openvino_file import save_openvino
-from keras_retinanet.export.precision import EXACT, INT8
-from keras_retinanet.export.runtimes import open_file
-from keras_retinanet.models.equalising import equalised
+from keras_retinanet.export.precision import EXACT
+from keras_retinanet.export.runtimes import DETECTIONS
 from keras_retinanet.models.exporting import check_saved_model_folder, export_saved_model
-from keras_retinanet.models.retinanet import network_of, retinanet_bbox
 from keras_retinanet.models.snapshot import profile_of, written_aside
-from keras_retinanet.utils.normalisation import normalised
 from keras_retinanet.utils.saved_models import is_saved_model
 
 
@@ -68,7 +62,7 @@ def _same_detector(detector, size, batch, outputs, precision):
 
 
 def _detector_with(model, detector, score_threshold):
-    return retinanet_bbox(network_of(detector), score_threshold=score_threshold)
+    return with_threshold(detector, score_threshold)
 
 
 def _save_folder(detector, path, precision):
@@ -118,67 +112,6 @@ def report_path(path):
     return path.with_name(f"{path.name}.report.json")  # a folder such as v1.2
 
 
-def _runs(detector):
-    """Return f(levels) -> boxes, scores, labels of a detector, levels red first."""
-    preprocessing = profile_of(detector).preprocessing
-
-    def run(levels):
-        return detector(normalised(levels, preprocessing, order="rgb"), training=False)[:3]
-
-    return run
-
-
-def _findable(detector, batches):
-    """Return a score threshold above which some rows lie, near those of the best."""
-    dense, tail = dense_function(detector), tail_of(detector)
-    scores = [np.asarray(dense(levels)[1]).max(axis=(1, 2)) for levels in batches]
-    best = float(np.min(np.concatenate(scores)))
-    ranked = np.sort(np.asarray(dense(batches[0])[1])[0].max(axis=1))[::-1]
-    chosen = min(best, float(ranked[min(gate.WANTED_ROWS, len(ranked) - 1)]))
-    return float(1 / (1 + np.exp(-chosen))) if tail.is_logits else chosen
-
-
-@contextlib.contextmanager
-def _like_ranges(detector, precision):
-    """Give the channels of the detector's network like ranges where int8 asks for it."""
-    if precision.name != INT8:
-        yield
-        return
-    preprocessing = profile_of(detector).preprocessing
-    batches = (normalised(one[None], preprocessing, order="rgb") for one in precision.calibration)
-    with equalised(network_of(detector), batches):
-        yield
-
-
-def examine(detector, model, form, folder, batches, precision):
-    """Return the gate's `Report` on a file, and the version of its runtime.
-
-    A detector that finds nothing in the pictures is compared at a lower threshold, in a copy of the
-    file that differs in that number alone.
-
-    Args:
-        detector: that the file was made of.
-        model: that the file was made of, by the format.
-        form: suffix of the file, a key of `FORMATS`.
-        folder: for the file and its copy.
-        batches: of levels, red first.
-        precision: as the file was written.
-    """
-    path = Path(folder) / f"model{form}"
-    opened = open_file(path)
-    threshold = tail_of(detector).score_threshold
-    report = gate.examine(_runs(detector), opened.detect, batches, threshold)
-    if report.rows:
-        return report, opened.version
-    threshold = _findable(detector, batches)
-    lower = retinanet_bbox(network_of(detector), score_threshold=threshold)
-    copy = Path(folder) / f"copy{form}"
-    with _like_ranges(detector, precision):
-        lowered = FORMATS[form].with_score_threshold(model, detector, threshold)
-    FORMATS[form].write(lowered, copy, precision)
-    return gate.examine(_runs(lower), open_file(copy).detect, batches, threshold), opened.version
-
-
 def _move(folder, form, path, ending=""):
     """Move the files of a format from `folder` to where `path` names them."""
     for suffix in reversed(form.files):  # the named file last: it is there when all is
@@ -197,7 +130,7 @@ def export(
     pictures=None,
     size=None,
     batch=None,
-    outputs="detections",
+    outputs=DETECTIONS,
     precision=EXACT,
     judge=None,
     kind=None,
@@ -212,8 +145,8 @@ def export(
         pictures: levels [H, W, C] as the network sees them, red first; None draws some.
         size: (height, width) of all pictures; None for any, or the format's own.
         batch: pictures in a batch; None for any number, or one where the format fixes it.
-        outputs: key of `onnx_file.TAILS`, TensorRT's for ONNX alone. Other than detections are
-            written without proof.
+        outputs: key of `onnx_file.TAILS`, TensorRT's for ONNX alone. All boxes and scores are
+            compared as the detections that they become.
         precision: `Precision` of its numbers. Where it is not exact, rows are compared, but do not
             count.
         judge: f(path of the file) -> {"passed", "line", …}, what else must be: average precision,
@@ -233,7 +166,7 @@ def export(
     if kind == FOLDER:
         check_saved_model_folder(path)
     size, batch = form.shape(profile_of(detector), size, batch)
-    with _like_ranges(detector, precision):
+    with like_ranges(detector, precision):
         model = form.make(detector, size, batch, outputs, precision)
     report = {"file": path.name, "format": form.name, "outputs": outputs} | form.facts
     report |= {"precision": precision.name}
@@ -244,17 +177,13 @@ def export(
     try:
         file = folder / f"model{kind}"
         form.write(model, file, precision)
-        found, faults, proof = None, [], [f"{outputs} are not compared with anything"]
-        if outputs == "detections":
-            pictures = (
-                trial.drawn_pictures(profile_of(detector), size) if pictures is None else pictures
-            )
-            batches = list(trial.batches_of(pictures, batch))
-            found, version = examine(detector, model, kind, folder, batches, precision)
-            report |= {"runtime": version} | found.to_dict()
-            proof = [found.line()] if precision.is_exact else []
-            if found.rows and not found.passed and precision.is_exact:
-                faults.append(found.line())
+        if pictures is None:
+            pictures = trial.drawn_pictures(profile_of(detector), size)
+        batches = list(trial.batches_of(pictures, batch))
+        found, version = examine(detector, model, form, file, batches, precision, outputs)
+        report |= {"runtime": version} | found.to_dict()
+        proof = [found.line()] if precision.is_exact else []
+        faults = proof[:] if found.rows and not found.passed and precision.is_exact else []
         if judge is not None:
             report["average_precision"] = measured = judge(file)
             proof.append(measured["line"])

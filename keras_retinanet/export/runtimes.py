@@ -3,7 +3,8 @@
 `open_file(path)` gives an object with
 - `facts`: what the file says of itself, as `models.snapshot.facts_of`;
 - `detect(levels [B, H, W, C])` -> boxes [B, D, 4], scores [B, D], labels [B, D]; levels are red
-  first where there are three channels.
+  first where there are three channels. Of a file that leaves suppression to others, all boxes
+  [B, N, 4] and scores [B, N, K].
 """
 
 import json
@@ -18,14 +19,15 @@ from keras_retinanet.export.saved_model_file import SavedModelFile
 from keras_retinanet.models.snapshot import MEMBER
 from keras_retinanet.utils.saved_models import is_saved_model
 
-NAMES = ("boxes", "scores", "labels")
+DETECTIONS = "detections"
+NAMES = {DETECTIONS: ("boxes", "scores", "labels"), "all-boxes": ("boxes", "scores")}
 
 
-def _facts(text, path):
+def _facts(text, path, outputs):
     """Return the facts of a file's metadata.
 
     Raises:
-        ValueError: it has none: another program wrote it.
+        ValueError: it has none: another program wrote it; or it gives something else.
     """
     if text is None:
         raise ValueError(
@@ -33,9 +35,9 @@ def _facts(text, path):
             "name a file that retinanet-convert-model wrote"
         )
     facts = json.loads(text)
-    if facts.get("outputs", "detections") != "detections":
+    if facts.get("outputs", DETECTIONS) != outputs:
         raise ValueError(
-            f"{path}: gives {facts['outputs']}, not detections; convert the snapshot "
+            f"{path}: gives {facts['outputs']}, not {outputs}; convert the snapshot "
             "again without --no-nms and --trt"
         )
     return facts
@@ -48,7 +50,7 @@ class OnnxFile:
         ValueError: it is no ONNX file, or none of ours, or ONNX Runtime is not installed.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, outputs=DETECTIONS):
         runtime = library("onnxruntime", "onnx")
         options = runtime.SessionOptions()
         options.log_severity_level = 3  # errors; it warns of every initializer that it folds
@@ -60,13 +62,14 @@ class OnnxFile:
             reason = str(error).splitlines()[0]
             raise ValueError(f"{path}: ONNX Runtime cannot open it: {reason}") from error
         metadata = self._session.get_modelmeta().custom_metadata_map
-        self.facts = _facts(metadata.get(MEMBER), path)
+        self.facts = _facts(metadata.get(MEMBER), path, outputs)
+        self._names = NAMES[outputs]
         self.version = f"onnxruntime {runtime.__version__}"
 
     def detect(self, levels):
         """Return boxes, scores and labels of a batch."""
         (given,) = self._session.get_inputs()
-        return self._session.run(list(NAMES), {given.name: levels})
+        return self._session.run(list(self._names), {given.name: levels})
 
 
 class OpenVinoFile:
@@ -76,7 +79,7 @@ class OpenVinoFile:
         ValueError: they cannot be read, are none of ours, or OpenVINO is not installed.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, outputs=DETECTIONS):
         openvino = library("openvino", "openvino")
         try:
             model = openvino.Core().read_model(str(path))
@@ -84,7 +87,9 @@ class OpenVinoFile:
             reason = str(error).strip().splitlines()[-1]
             raise ValueError(f"{path}: OpenVINO cannot open it: {reason}") from error
         has = model.has_rt_info(FACTS_OF_IR)
-        self.facts = _facts(model.get_rt_info(FACTS_OF_IR).astype(str) if has else None, path)
+        text = model.get_rt_info(FACTS_OF_IR).astype(str) if has else None
+        self.facts = _facts(text, path, outputs)
+        self._names = NAMES[outputs]
         # without the hint it computes in bfloat16 where the processor can
         options = {"INFERENCE_PRECISION_HINT": "f32"}
         self._compiled = openvino.Core().compile_model(model, "CPU", options)
@@ -93,7 +98,7 @@ class OpenVinoFile:
     def detect(self, levels):
         """Return boxes, scores and labels of a batch."""
         found = self._compiled([levels])
-        return [found[name] for name in NAMES]
+        return [found[name] for name in self._names]
 
 
 class LiteRtFile:
@@ -103,7 +108,7 @@ class LiteRtFile:
         ValueError: it is no LiteRT file, or none of ours, or LiteRT is not installed.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, outputs=DETECTIONS):
         interpreter = library("ai_edge_litert.interpreter", "litert").Interpreter
         content = Path(path).read_bytes()
         try:
@@ -115,21 +120,30 @@ class LiteRtFile:
         except Exception as error:  # its own, and those of a damaged file's structure
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ValueError(f"{path}: LiteRT cannot open it: {reason}") from error
-        self.facts = _facts(text, path)
+        self.facts = _facts(text, path, outputs)
+        self._names = NAMES[outputs]
         self._run = opened.get_signature_runner()
         self.version = f"ai-edge-litert {version('ai-edge-litert')}"
 
     def detect(self, levels):
         """Return boxes, scores and labels of a batch of the file's size."""
         found = self._run(images=levels)
-        return [found[name] for name in NAMES]
+        return [found[name] for name in self._names]
 
 
 FILES = {".onnx": OnnxFile, ".xml": OpenVinoFile, ".tflite": LiteRtFile}
 
 
-def open_file(path):
-    """Return an exported file, opened; see the top of this file."""
+def open_file(path, outputs=DETECTIONS):
+    """Return an exported file, opened; see the top of this file.
+
+    Args:
+        path: of the file, or of a SavedModel, which gives detections.
+        outputs: key of `NAMES`, what it must give.
+
+    Raises:
+        ValueError: it cannot be opened, or gives something else.
+    """
     if is_saved_model(path):
         return SavedModelFile(path)
-    return FILES[Path(path).suffix.lower()](path)
+    return FILES[Path(path).suffix.lower()](path, outputs)

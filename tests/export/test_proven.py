@@ -139,21 +139,60 @@ def test_a_network_that_finds_nothing_is_proven_at_a_lower_threshold(form, tmp_p
     assert [case["size"] for case in report["cases"]] == [(96, 128)] * 2
 
 
-def test_all_boxes_and_tensorrts_operator(detector, tmp_path):
+@pytest.mark.parametrize("form", FORMS, ids=FORMS.values())
+def test_all_boxes_become_the_detections_that_they_stand_for(form, detector, tmp_path):
+    """Of a detector with numbers of its own, which the file leaves to others."""
+    from keras_retinanet.export.proven import export
+
+    pytest.importorskip(FORMS[form], reason="the extra is not installed")
+    path = tmp_path / f"all{form}"
+    given = {"outputs": "all-boxes", **SHAPES.get(form, {})}
+    report = export(detector, path, **given)
+    assert report["passed"] and report["rows"] > 30
+    assert report["line"].endswith("; all boxes and scores, suppressed as the detector does")
+    with pytest.raises(ValueError, match="gives all-boxes, not detections"):
+        Detector(path)
+    if form != ".onnx":
+        return
+    strict = models.convert_model(
+        finding(tiny_network(), 0.5), score_threshold=0.9999, max_detections=7, nms=False
+    )
+    report = export(strict, path, **given)
+    assert report["passed"] and {case["rows"] for case in report["cases"]} <= {7, 14}
+
+
+def test_boxes_that_are_suppressed_otherwise_are_set_aside(detector, tmp_path, monkeypatch):
+    """The operator's numbers are part of the proof."""
+    from keras_retinanet.export import onnx_file
+    from keras_retinanet.export.proven import Rejected, export
+
+    right = onnx_file.trt_model
+
+    def wrong(tail):
+        model = right(tail)
+        iou = next(one for one in model.graph.node[-1].attribute if one.name == "iou_threshold")
+        iou.f = 0.01
+        return model
+
+    monkeypatch.setitem(onnx_file.TAILS, "trt", wrong)
+    with pytest.raises(Rejected, match=r"have no like.*kept as trt\.onnx\.rejected"):
+        export(detector, tmp_path / "trt.onnx", outputs="trt")
+
+
+def test_what_tensorrts_operator_is_given_becomes_the_detections(detector, tmp_path):
     import onnx
 
     from keras_retinanet.export.proven import export
 
-    export(detector, tmp_path / "trt.onnx", outputs="trt")
+    report = export(detector, tmp_path / "trt.onnx", outputs="trt")
     graph = onnx.load(tmp_path / "trt.onnx").graph
     last = graph.node[-1]
     assert last.op_type == "EfficientNMS_TRT" and len(graph.output) == 4
     values = {one.name: onnx.helper.get_attribute_value(one) for one in last.attribute}
     assert (values["max_output_boxes"], values["score_activation"]) == (30, 1)
     assert values["score_threshold"] == pytest.approx(0.1)
-    export(detector, tmp_path / "all.onnx", outputs="all-boxes")
-    with pytest.raises(ValueError, match="gives all-boxes, not detections"):
-        Detector(tmp_path / "all.onnx")
+    assert report["passed"] and report["rows"] > 30 and "in TensorRT alone" in report["line"]
+    assert {one.name for one in tmp_path.iterdir()} == {"trt.onnx", "trt.report.json"}
 
 
 def test_half_precision_halves_the_weights_where_accuracy_says_so(exported, detector, tmp_path):
