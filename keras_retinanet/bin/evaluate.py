@@ -10,7 +10,7 @@ from keras_retinanet.bin.evaluate_options import PROG, make_parser, parse_args
 from keras_retinanet.bin.evaluate_report import write_report
 from keras_retinanet.bin.evaluate_results import compared, comparison, write_results
 from keras_retinanet.bin.evaluate_thresholds import store_temperature
-from keras_retinanet.bin.model_files import start_keras
+from keras_retinanet.bin.model_files import notice_of_bfloat16, start_keras
 from keras_retinanet.bin.output_files import check_new_file, check_new_folder
 from keras_retinanet.utils import processes
 
@@ -82,8 +82,9 @@ def main(args=None):
     picture, on average), images, options, and those that docs/evaluation.md explains.
     """
     args = parse_args(args)
-    for notice in args.notices:
-        print(notice)
+    for notice in [*args.notices, notice_of_bfloat16(args)]:
+        if notice:
+            print(notice)
     if process_options.starts_others(args):
         process_options.supervise_once("evaluate", args)
     for option in ("json", "save_results", "suspects", "misses"):

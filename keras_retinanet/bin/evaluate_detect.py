@@ -93,10 +93,13 @@ def make_runner(args, network, pictures, labels=None):
     """
     from keras_retinanet.evaluation.relabelled import in_labels_of
     from keras_retinanet.models import convert_model
+    from keras_retinanet.models.bfloat16 import computing_in_bfloat16
     from keras_retinanet.models.snapshot import profile_of
     from keras_retinanet.predict.runner import Runner
 
     profile = profile_of(network)
+    if args.bfloat16:
+        network = computing_in_bfloat16(network)  # what else is asked of it, of misses, is exact
     given = args.score_threshold
     threshold = profile.score_threshold if given is None else given
     detector = convert_model(
@@ -161,6 +164,7 @@ def detect(args):
     options = {
         "model": str(args.model),
         "runtime": name,
+        "bfloat16": args.bfloat16,
         "score_threshold": threshold,
         "max_detections": most,
         "image_min_side": generator.image_min_side,

@@ -38,7 +38,7 @@ def open_exported(args, most):
     """
     from keras_retinanet.predict.runtimes import ExportedRuntime, Wanted
 
-    runtime = ExportedRuntime(args.model, Wanted(score_threshold=0.0))
+    runtime = ExportedRuntime(args.model, Wanted(0.0, bfloat16=args.bfloat16))
     profile = runtime.profile
     if args.score_threshold is not None and args.score_threshold < profile.score_threshold:
         raise ValueError(

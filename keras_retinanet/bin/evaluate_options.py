@@ -7,7 +7,7 @@ from keras_retinanet.bin.console import Parser, add_everywhere, number
 from keras_retinanet.bin.datasets import add_datasets
 from keras_retinanet.bin.evaluate_exported import check_exported
 from keras_retinanet.bin.evaluate_thresholds import BEST, check, parse_rule
-from keras_retinanet.bin.model_files import add_model_options
+from keras_retinanet.bin.model_files import add_bfloat16, add_model_options
 from keras_retinanet.bin.picture_options import add_picture_options, check_sides
 from keras_retinanet.bin.process_options import add_processes, process_contradictions
 from keras_retinanet.bin.tile_options import add_tiles, check_tiles
@@ -22,7 +22,7 @@ GONE = {
 # options that say how a model sees pictures, of which a results file needs nothing
 OF_MODELS = (
     *("backbone", "config", "save_path", "tile", "tile_overlap", "no_resize", "misses"),
-    *("image_min_side", "image_max_side", "coordinator", "processes"),
+    *("image_min_side", "image_max_side", "coordinator", "processes", "bfloat16"),
 )
 
 
@@ -88,6 +88,7 @@ def _add_pictures(parser):
 
 def _add_machine(parser):
     parser.add_argument("--gpu", help='ids of the GPUs to use, "0" or "0,1"; "cpu" for none')
+    add_bfloat16(parser)
     add_processes(parser)
 
 

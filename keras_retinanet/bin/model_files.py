@@ -18,6 +18,24 @@ def add_model_options(parser):
     add_family(parser)
 
 
+def add_bfloat16(parser):
+    """Add the option for networks that compute in bfloat16."""
+    parser.add_argument(
+        "--bfloat16",
+        action="store_true",
+        help="compute in bfloat16, which processors that have it do twice as fast",
+    )
+
+
+def notice_of_bfloat16(args):
+    """Return a line where --bfloat16 will not be faster here, None elsewhere."""
+    from keras_retinanet.utils.processor import has_bfloat16
+
+    if args.bfloat16 and args.gpu in (None, "cpu") and has_bfloat16() is False:
+        return "--bfloat16: this processor has no instructions for it, so that it is slower"
+    return None
+
+
 def add_family(parser):
     """Add the option for published weights that do not tell what they are."""
     parser.add_argument(

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from keras_retinanet.bin.console import Unfinished, one_line, run
-from keras_retinanet.bin.model_files import start_keras
+from keras_retinanet.bin.model_files import notice_of_bfloat16, start_keras
 from keras_retinanet.bin.output_files import check_new_folder
 from keras_retinanet.bin.predict_benchmark import benchmark
 from keras_retinanet.bin.predict_options import PROG, make_detector, make_parser, parse_args
@@ -173,6 +173,8 @@ def main(args=None):
         Unfinished: files were passed over.
     """
     args = parse_args(args)
+    if notice := notice_of_bfloat16(args):
+        print(notice)
     if args.serve is not None:
         return serve(args, partial(make_detector, args))
     from keras_retinanet.predict.sources import find_sources

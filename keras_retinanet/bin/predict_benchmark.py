@@ -7,17 +7,20 @@ equally busy from one minute to the next.
 
 import multiprocessing
 import os
-import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
+from keras_retinanet.bin.benchmark_accuracy import average_precision
+from keras_retinanet.bin.benchmark_table import lines_of, row
 from keras_retinanet.bin.console import Unfinished, is_bad_input, one_line
+from keras_retinanet.bin.convert_export import EXPORTS
+from keras_retinanet.bin.convert_measure import dataset_words
+from keras_retinanet.utils.saved_models import is_saved_model
 
 BATCHES = (1, 8)
 MOST_PICTURES = 8  # that are looked at
 ROUNDS = 7
 ENDINGS = (".keras", ".h5", ".onnx", ".xml", ".tflite")  # of files that may lie beside a model
-PARTS = {".xml": (".xml", ".bin")}  # files of one model
 
 
 @dataclass
@@ -26,6 +29,7 @@ class Answering:
 
     Attributes:
         path: of the file.
+        bfloat16: whether it is to compute in that.
         process, connection: of it.
         times: (wall, CPU) seconds of each answer.
         facts: what it says of itself.
@@ -33,6 +37,7 @@ class Answering:
     """
 
     path: Path
+    bfloat16: bool
     process: object
     connection: object
     times: list
@@ -47,6 +52,11 @@ def add_benchmark(parser):
         action="store_true",
         help="only measure the time of answers, also of files of other formats beside the model",
     )
+    parser.add_argument(
+        "--measure-on",
+        metavar="DATASET",
+        help="with --benchmark: what stands before the model in retinanet-evaluate, in quotes: AP",
+    )
 
 
 def check_benchmark(args):
@@ -54,28 +64,39 @@ def check_benchmark(args):
     if args.benchmark and (args.serve is not None or args.format):
         other = "--format" if args.format else "--serve"
         raise ValueError(f"--benchmark writes nothing and serves nobody; leave {other} out")
+    if args.measure_on and not args.benchmark:
+        raise ValueError("--measure-on goes with --benchmark")
+    if args.measure_on:
+        dataset_words("measure-on", args.measure_on, args.model)
 
 
 def files_of(model):
     """Return the model's file and those beside it that have its name and another ending."""
     path = Path(model)
-    beside = (path.with_suffix(ending) for ending in ENDINGS)
-    return [path, *(other for other in beside if other != path and other.is_file())]
+    beside = [path.with_suffix(ending) for ending in ENDINGS]
+    found = [path, *(other for other in beside if other != path and other.is_file())]
+    folder = path.with_suffix("")
+    return found + ([folder] if folder != path and is_saved_model(folder) else [])
 
 
-def megabytes(path):
-    """Return the size of a model's files."""
-    parts = PARTS.get(path.suffix, (path.suffix,))
-    return sum(path.with_suffix(part).stat().st_size for part in parts) / 1e6
+def variants_of(args):
+    """Return (path, whether in bfloat16) of all that is measured."""
+    files = files_of(args.model)
+    exact = [(path, False) for path in files]
+    if not args.bfloat16:
+        return exact
+    able = [path for path in files if path.suffix.lower() not in EXPORTS or path.suffix == ".xml"]
+    return exact + [(path, True) for path in able if not is_saved_model(path)]
 
 
-def answer(connection, args, path, pictures, batch):
+def answer(connection, args, variant, pictures, batch):
     """Open a file, say so, and time an answer for each message; in a process of its own."""
     import time
 
     from keras_retinanet.bin.model_files import start_keras
     from keras_retinanet.bin.predict_options import make_detector
 
+    path, args.bfloat16 = variant
     args.model, args.batch_size = str(path), batch
     try:
         start_keras(args.gpu)
@@ -90,7 +111,7 @@ def answer(connection, args, path, pictures, batch):
         said = said.splitlines()[0]
         connection.send({"fault": said if said.startswith(str(path)) else f"{path}: {said}"})
         return
-    connection.send({"runtime": detector.runtime})
+    connection.send({"runtime": detector.runtime, "precision": detector.precision})
     while connection.recv():
         wall, cpu = time.perf_counter(), time.process_time()
         detector.predict(images)
@@ -110,14 +131,15 @@ def peak_megabytes():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
-def start(args, path, pictures, batch):
+def start(args, variant, pictures, batch):
     """Return the `Answering` process of a file."""
     spawn = multiprocessing.get_context("spawn")
     own, other = spawn.Pipe()
-    process = spawn.Process(target=answer, args=(other, args, path, pictures, batch), daemon=True)
+    given = (other, args, variant, pictures, batch)
+    process = spawn.Process(target=answer, args=given, daemon=True)
     process.start()
     other.close()
-    return Answering(path, process, own, [], {})
+    return Answering(*variant, process, own, [], {})
 
 
 def hear(one):
@@ -130,17 +152,17 @@ def hear(one):
         return None
 
 
-def measured(args, files, pictures, batch, rounds=ROUNDS):
+def measured(args, variants, pictures, batch, rounds=ROUNDS):
     """Return the `Answering` processes of files after `rounds` answers in turn.
 
     Args:
         args: of the command.
-        files: of models.
+        variants: (path, whether in bfloat16) of each.
         pictures: paths.
         batch: pictures of an answer.
         rounds: answers of each.
     """
-    all_of_them = [start(args, path, pictures, batch) for path in files]
+    all_of_them = [start(args, variant, pictures, batch) for variant in variants]
     for one in all_of_them:
         one.facts = hear(one) or {}
         one.fault = one.fault or one.facts.get("fault", "")
@@ -157,33 +179,22 @@ def measured(args, files, pictures, batch, rounds=ROUNDS):
     return all_of_them
 
 
-def row(one, batch):
-    """Return the cells of a file and a batch."""
-    wall, cpu = (statistics.median(part) / batch for part in zip(*one.times, strict=True))
-    memory = one.facts.get("memory")
-    return (
-        one.path.name,
-        one.facts["runtime"],
-        str(batch),
-        f"{1e3 * wall:.1f}",
-        f"{1e3 * cpu:.1f}",
-        f"{1 / wall:.1f}",
-        f"{megabytes(one.path):.1f}",
-        "" if memory is None else f"{memory:.0f}",
-    )
-
-
-HEAD = ("file", "runtime", "batch", "ms", "CPU ms", "pictures/s", "file MB", "memory MB")
-
-
-def lines_of(rows):
-    """Return lines of a table, in Markdown."""
-    widths = [max(map(len, column)) for column in zip(HEAD, *rows, strict=True)]
-    cells = [HEAD, ["-" * width for width in widths], *rows]
-    return [
-        "| " + " | ".join(text.ljust(width) for text, width in zip(one, widths, strict=True)) + " |"
-        for one in cells
-    ]
+def measured_rows(args, pictures):
+    """Return the rows of the table, and what is wrong with files that are left out."""
+    variants, faults, rows, accuracies = variants_of(args), [], [], {}
+    batches = (1, args.batch_size) if args.batch_size > 1 else BATCHES
+    for batch in batches:
+        for one in measured(args, variants, pictures, batch):
+            variant, accuracy = (one.path, one.bfloat16), {}
+            if args.measure_on and not one.fault:
+                if variant not in accuracies:
+                    accuracies[variant] = average_precision(args, *variant)
+                accuracy = accuracies[variant]
+            if fault := one.fault or accuracy.get("fault"):
+                faults += [fault] if fault not in faults else []
+            else:
+                rows.append(row(one, batch, accuracy.get("AP")))
+    return rows, faults
 
 
 def benchmark(args, sources, report=print):
@@ -201,18 +212,9 @@ def benchmark(args, sources, report=print):
     pictures = [str(one.place) for one in sources if not one.is_video][:MOST_PICTURES]
     if not pictures:
         raise ValueError("--benchmark needs a picture among its inputs")
-    files, faults, rows = files_of(args.model), [], []
-    batches = (1, args.batch_size) if args.batch_size > 1 else BATCHES
-    for batch in batches:
-        for one in measured(args, files, pictures, batch):
-            if one.fault:
-                faults += [one.fault] if one.fault not in faults else []
-            else:
-                rows.append(row(one, batch))
+    rows, faults = measured_rows(args, pictures)
     if not rows:
         raise ValueError("; ".join(faults))
-    of_file = {file.name: place for place, file in enumerate(files)}
-    rows.sort(key=lambda cells: (int(cells[2]), of_file[cells[0]]))
     for line in lines_of(rows):
         report(line)
     report(

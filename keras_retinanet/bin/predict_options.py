@@ -3,7 +3,12 @@
 import argparse
 
 from keras_retinanet.bin.console import Parser, number
-from keras_retinanet.bin.model_files import add_model_options, given_family, load_network
+from keras_retinanet.bin.model_files import (
+    add_bfloat16,
+    add_model_options,
+    given_family,
+    load_network,
+)
 from keras_retinanet.bin.picture_options import MAX_PIXELS, add_picture_options, check_sides
 from keras_retinanet.bin.predict_benchmark import add_benchmark, check_benchmark
 from keras_retinanet.bin.predict_serve import add_serving, check_serving
@@ -94,6 +99,7 @@ def _add_detections(parser):
     )
     parser.add_argument("--batch-size", type=count, default=1, help="pictures at a time")
     parser.add_argument("--gpu", help='ids of the GPUs to use, "0" or "0,1"; "cpu" for none')
+    add_bfloat16(parser)
 
 
 def make_parser():
@@ -148,6 +154,7 @@ def make_detector(args, threshold=None):
     names = (
         *("classes", "max_detections", "nms_threshold", "agnostic", "soft_nms"),
         *("tta_merge", "batch_size", "tile", "tile_overlap", "image_min_side", "image_max_side"),
+        "bfloat16",
     )
     return Detector(
         args.model,

@@ -199,8 +199,8 @@ def litert_model(
     if precision.name == INT8:
         content = with_int8(content, [np.stack([one] * batch) for one in precision.calibration])
     nms = outputs != "all-boxes" and tail_of(detector).nms
-    shape = {"outputs": outputs, "size": list(size), "batch": batch}
-    facts = facts_of(detector, replace(profile, nms=nms)) | shape
+    own = {"outputs": outputs, "size": list(size), "batch": batch, "precision": precision.name}
+    facts = facts_of(detector, replace(profile, nms=nms)) | own
     return LiteRtModel(with_metadata(content, json.dumps(facts)), size, batch, precision)
 
 

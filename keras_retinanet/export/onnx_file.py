@@ -163,12 +163,13 @@ def all_boxes_model(tail):
 TAILS = {"detections": tail_model, "trt": trt_model, "all-boxes": all_boxes_model}
 
 
-def onnx_model(detector, size=None, batch=None, outputs="detections"):
+def onnx_model(detector, size=None, batch=None, outputs="detections", precision=EXACT):
     """Return a detector as an `onnx.ModelProto` with the profile in its metadata.
 
     Args:
         detector, size, batch: see `dense_model`.
         outputs: key of `TAILS`: detections; those of TensorRT's operator; all boxes and scores.
+        precision: `Precision` that it will be written in, which its metadata tell.
 
     Raises:
         ValueError: Keras runs on another backend than TensorFlow, a library is not installed, or
@@ -187,6 +188,7 @@ def onnx_model(detector, size=None, batch=None, outputs="detections"):
         "opset": OPSET,
         "size": size and list(size),
         "batch": batch,
+        "precision": precision.name,
     }
     entry = model.metadata_props.add()
     entry.key, entry.value = MEMBER, json.dumps(facts)

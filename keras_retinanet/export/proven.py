@@ -46,7 +46,8 @@ def _any_shape(profile, size=None, batch=None):
 
 
 def _onnx_model(detector, size, batch, outputs, precision):
-    return onnx_file.onnx_model(detector, size, batch, outputs)  # weights shrink when written
+    # weights shrink when it is written
+    return onnx_file.onnx_model(detector, size, batch, outputs, precision)
 
 
 def _litert_model(detector, size, batch, outputs, precision):

@@ -73,13 +73,13 @@ class OnnxFile:
 
 
 class OpenVinoFile:
-    """OpenVINO's two files in OpenVINO, on the CPU, in float32.
+    """OpenVINO's two files in OpenVINO, on the CPU, in float32 unless `bfloat16`.
 
     Raises:
         ValueError: they cannot be read, are none of ours, or OpenVINO is not installed.
     """
 
-    def __init__(self, path, outputs=DETECTIONS):
+    def __init__(self, path, outputs=DETECTIONS, bfloat16=False):
         openvino = library("openvino", "openvino")
         try:
             model = openvino.Core().read_model(str(path))
@@ -91,7 +91,7 @@ class OpenVinoFile:
         self.facts = _facts(text, path, outputs)
         self._names = NAMES[outputs]
         # without the hint it computes in bfloat16 where the processor can
-        options = {"INFERENCE_PRECISION_HINT": "f32"}
+        options = {"INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32"}
         self._compiled = openvino.Core().compile_model(model, "CPU", options)
         self.version = f"openvino {openvino.__version__.split('-')[0]}"
 
@@ -134,16 +134,23 @@ class LiteRtFile:
 FILES = {".onnx": OnnxFile, ".xml": OpenVinoFile, ".tflite": LiteRtFile}
 
 
-def open_file(path, outputs=DETECTIONS):
+def can_bfloat16(path):
+    """Return whether a file's runtime computes in bfloat16 where it is told to."""
+    return FILES.get(Path(path).suffix.lower()) is OpenVinoFile
+
+
+def open_file(path, outputs=DETECTIONS, bfloat16=False):
     """Return an exported file, opened; see the top of this file.
 
     Args:
         path: of the file, or of a SavedModel, which gives detections.
         outputs: key of `NAMES`, what it must give.
+        bfloat16: whether it computes in that, where `can_bfloat16`.
 
     Raises:
         ValueError: it cannot be opened, or gives something else.
     """
     if is_saved_model(path):
         return SavedModelFile(path)
-    return FILES[Path(path).suffix.lower()](path, outputs)
+    more = {"bfloat16": True} if bfloat16 else {}
+    return FILES[Path(path).suffix.lower()](path, outputs, **more)

@@ -108,6 +108,11 @@ class Detector:
         """What runs the model, as people are told."""
         return self._runtime.name
 
+    @property
+    def precision(self):
+        """Of the model's numbers: float32, bfloat16, float16; half or int8 of a file's."""
+        return self._runtime.precision
+
     def settle(self):
         """Wait until answers take as long as all later ones, which the first few may not."""
         self._runtime.settle()
@@ -273,6 +278,7 @@ def _wanted(options, profile):
         nms_threshold=options.nms_threshold,
         max_detections=options.max_detections,
         batched=options.batch_size > 1,
+        bfloat16=options.bfloat16,
     )
 
 

@@ -39,6 +39,8 @@ class Options:
         resize: False leaves sizes alone.
         exif: whether files are turned upright as their EXIF tag says.
         max_pixels: larger files are refused; 178,956,970 for None, 2^30 in tiles.
+        bfloat16: whether the network computes in it: faster where the processor has it, scores
+            and boxes a little off.
     """
 
     threshold: float | Mapping | None = None
@@ -57,6 +59,7 @@ class Options:
     resize: bool = True
     exif: bool = True
     max_pixels: int | None = None
+    bfloat16: bool = False
 
     def __post_init__(self):
         for name in ("max_detections", "batch_size", "image_min_side", "image_max_side"):

@@ -3,6 +3,7 @@
 A runtime is an object with
 - `profile`: the `Profile` of the model: classes, resize rule, sides;
 - `name`: what runs it, as people are told;
+- `precision`: of its numbers: float32, bfloat16, half, int8;
 - `settle()`: waits until answers take as long as all later ones;
 - `canvas_multiple`: sides of a canvas of several pictures are rounded up to it;
 - `detect(levels [B, H, W, C], sizes [B, 2])` -> [(boxes [D, 4], scores [D], labels [D]), …]:
@@ -19,8 +20,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_retinanet.export.runtimes import FILES, open_file
+from keras_retinanet.export.runtimes import FILES, can_bfloat16, open_file
 from keras_retinanet.models import load_model
+from keras_retinanet.models.bfloat16 import computing_in_bfloat16
 from keras_retinanet.models.retinanet import network_of, retinanet_bbox
 from keras_retinanet.models.snapshot import profile_of
 from keras_retinanet.predict.fixed_canvas import detect_in_fixed
@@ -31,6 +33,7 @@ from keras_retinanet.utils.saved_models import is_saved_model
 
 CANVAS_MULTIPLES = {"jax": 128}  # it compiles for every size
 CANVAS_MULTIPLE = 32
+LOW_DTYPES = ("bfloat16", "float16")
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Wanted:
         nms_threshold: IoU; None for the model's own.
         max_detections: rows of a picture, at least; None for the model's own.
         batched: whether pictures of different sizes come together.
+        bfloat16: whether the network computes in it.
     """
 
     score_threshold: float
@@ -52,6 +56,7 @@ class Wanted:
     nms_threshold: float | None = None
     max_detections: int | None = None
     batched: bool = False
+    bfloat16: bool = False
 
 
 CANDIDATES = 1000  # reach suppression on the host; as many as those libraries that limit them take
@@ -75,6 +80,8 @@ class KerasRuntime:
                 raise
             raise ValueError(f"{model}: {error}") from error
         profile = profile_of(network)
+        if wanted.bfloat16:
+            network = computing_in_bfloat16(network, own=is_file)
         count = network.outputs[1].shape[-1]
         self.profile = replace(profile, classes=_filled(profile.classes, count))
         self.canvas_multiple = CANVAS_MULTIPLES.get(keras.backend.backend(), CANVAS_MULTIPLE)
@@ -89,6 +96,8 @@ class KerasRuntime:
             sizes=keras.Input((2,), name="sizes") if wanted.batched else None,
         )
         self._runner = Runner(detector, freeze=is_file, profile=profile)
+        dtypes = {layer.compute_dtype for layer in network._flatten_layers()}
+        self.precision = next((low for low in LOW_DTYPES if low in dtypes), "float32")
 
     @property
     def name(self):
@@ -118,7 +127,10 @@ class ExportedRuntime:
     """
 
     def __init__(self, path, wanted, load=None):
-        self._file = open_file(path)
+        in_bfloat16 = wanted.bfloat16 and can_bfloat16(path)
+        self._file = open_file(path, bfloat16=in_bfloat16)
+        own = self._file.facts.get("precision", "float32")
+        self.precision = "bfloat16" if in_bfloat16 else own
         profile = Profile.from_dict(self._file.facts["profile"])
         self._size, self._batch = (self._file.facts.get(name) for name in ("size", "batch"))
         self._dtype = np.dtype(f"uint{profile.preprocessing.bits}")
@@ -127,6 +139,7 @@ class ExportedRuntime:
         self.profile = replace(profile, classes=names, **sides)
         self.canvas_multiple = CANVAS_MULTIPLE
         fixed = {
+            "bfloat16": wanted.bfloat16 and not in_bfloat16,
             "another way of suppression": not wanted.suppress or wanted.agnostic,
             "another IoU": wanted.nms_threshold not in (None, profile.nms_threshold),
             "more detections": (wanted.max_detections or 0) > profile.max_detections,

@@ -13,7 +13,7 @@ from keras_retinanet.bin.train_stop import Stop, Terminated, watched
 
 def test_a_signal_waits_for_the_end_of_the_step():
     stop = Stop()
-    with watched(stop):
+    with watched(stop, patience=600):
         assert stop() is None
         os.kill(os.getpid(), signal.SIGTERM)
         assert isinstance(stop(), Terminated) and stop().code == 143
@@ -23,7 +23,7 @@ def test_a_signal_waits_for_the_end_of_the_step():
 def test_a_signal_ends_at_once_what_is_no_step():
     stop = Stop()
     stop.at_once = True
-    with pytest.raises(Terminated), watched(stop):
+    with pytest.raises(Terminated), watched(stop, 600):
         os.kill(os.getpid(), signal.SIGTERM)
         while True:  # `signal.pause` would miss a signal that was taken before it
             time.sleep(0.01)

@@ -75,6 +75,19 @@ def test_the_detector_class_opens_it(exported, detector):
     np.testing.assert_array_equal(other.labels, mine.labels)
 
 
+def test_openvino_computes_in_bfloat16_where_it_is_told_to(exported):
+    path, _ = exported
+    if path.suffix != ".xml":
+        with pytest.raises(ValueError, match=f"{path.name}: cannot take bfloat16; use the snap"):
+            Detector(path, bfloat16=True)
+        return
+    picture = np.random.default_rng(5).integers(0, 256, (99, 133, 3), np.uint8)
+    exact, low = (Detector(path, threshold=0.1, resize=False, bfloat16=one) for one in (0, 1))
+    assert (exact.precision, low.precision) == ("float32", "bfloat16")
+    scores = [one.predict(picture)[0].scores[:5] for one in (exact, low)]
+    np.testing.assert_allclose(*scores, atol=0.1)
+
+
 @pytest.mark.parametrize(
     "option", [{"nms_threshold": 0.3}, {"agnostic": True}, {"soft_nms": "linear"}]
 )
