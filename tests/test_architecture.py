@@ -75,6 +75,7 @@ BY_NAME = {
         "export.onnx_file",
         "layers.suppression",
         "models.exporting",
+        "predict.graph_cache",
         "predict.runner",
         "preprocessing.feed",
         "utils.determinism",

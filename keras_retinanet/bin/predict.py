@@ -189,6 +189,9 @@ def main(args=None):
     write_formats(args, detector, report)
     for line in report.lines(args.output):
         print(line)
+    if args.cache:
+        detector.settle()
+        print(f"frozen graph {detector.kept}")
     if report.broken:
         raise Unfinished
     return report.results

@@ -100,6 +100,11 @@ def _add_detections(parser):
     parser.add_argument("--batch-size", type=count, default=1, help="pictures at a time")
     parser.add_argument("--gpu", help='ids of the GPUs to use, "0" or "0,1"; "cpu" for none')
     add_bfloat16(parser)
+    parser.add_argument(
+        "--cache",
+        action="store_true",
+        help="keep the frozen graph beside the model, so that later runs answer sooner",
+    )
 
 
 def make_parser():
@@ -137,6 +142,11 @@ def parse_args(args=None):
             raise ValueError(
                 "--no-resize and --image-min-side or --image-max-side exclude each other"
             )
+        if parsed.cache and (parsed.backbone or parsed.config or parsed.family != "auto"):
+            raise ValueError(
+                "--cache is for models that tell everything; leave --backbone, --config and "
+                "--family out"
+            )
         if not parsed.pictures and not parsed.format:
             raise ValueError("--no-pictures leaves nothing to write; add --format")
     except ValueError as error:
@@ -154,7 +164,7 @@ def make_detector(args, threshold=None):
     names = (
         *("classes", "max_detections", "nms_threshold", "agnostic", "soft_nms"),
         *("tta_merge", "batch_size", "tile", "tile_overlap", "image_min_side", "image_max_side"),
-        "bfloat16",
+        *("bfloat16", "cache"),
     )
     return Detector(
         args.model,

@@ -113,6 +113,11 @@ class Detector:
         """Of the model's numbers: float32, bfloat16, float16; half or int8 of a file's."""
         return self._runtime.precision
 
+    @property
+    def kept(self):
+        """What became of the frozen graph that `cache` keeps, a sentence; None without it."""
+        return self._runtime.kept
+
     def settle(self):
         """Wait until answers take as long as all later ones, which the first few may not."""
         self._runtime.settle()
@@ -279,6 +284,7 @@ def _wanted(options, profile):
         max_detections=options.max_detections,
         batched=options.batch_size > 1,
         bfloat16=options.bfloat16,
+        cache=options.cache,
     )
 
 

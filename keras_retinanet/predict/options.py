@@ -41,6 +41,8 @@ class Options:
         max_pixels: larger files are refused; 178,956,970 for None, 2^30 in tiles.
         bfloat16: whether the network computes in it: faster where the processor has it, scores
             and boxes a little off.
+        cache: whether the frozen graph of a model file is kept in a folder beside it, for later
+            processes; on TensorFlow.
     """
 
     threshold: float | Mapping | None = None
@@ -60,6 +62,7 @@ class Options:
     exif: bool = True
     max_pixels: int | None = None
     bfloat16: bool = False
+    cache: bool = False
 
     def __post_init__(self):
         for name in ("max_detections", "batch_size", "image_min_side", "image_max_side"):

@@ -30,18 +30,20 @@ class Runner:
             after `FREEZE_AFTER` answers, in a thread.
         profile: of a detector that is to be given levels, not preprocessed images; on TensorFlow
             they are preprocessed on the host, which is no slower on a CPU.
+        keep: f(frozen function) once there is one, which is then made from the first answer on.
     """
 
-    def __init__(self, detector, freeze=False, profile=None):
+    def __init__(self, detector, freeze=False, profile=None, keep=None):
         self.output_names = [f"detection_{index}" for index in range(len(detector.outputs))]
         self._count = len(detector.inputs)
         self._answers, self._thread, self._error = 0, None, None
+        self._keep, self._freeze_after = keep, FREEZE_AFTER if keep is None else 1
         self._make_frozen = None
         self._predict = lambda *inputs: detector.predict_on_batch(
             inputs[0] if len(inputs) == 1 else list(inputs)
         )
         if keras.backend.backend() == "tensorflow":
-            self._predict = _tensorflow_function(detector, detector)
+            self._predict = _tensorflow_function(detector)
             if freeze:
                 self._make_frozen = lambda: _frozen_function(detector)
         elif profile is not None:
@@ -66,10 +68,10 @@ class Runner:
         sizes = None if sizes is None else np.asarray(sizes, np.float32)
         inputs = (images,) if sizes is None else (images, sizes)
         if self._profile is not None and keras.backend.backend() == "tensorflow":
-            inputs = _preprocessed(images, sizes, self._profile)[: self._count]
+            inputs = preprocessed(images, sizes, self._profile)[: self._count]
         outputs = [np.asarray(output) for output in self._predict(*inputs)]
         self._answers += 1
-        if self._answers == FREEZE_AFTER and self._make_frozen is not None:
+        if self._answers == self._freeze_after and self._make_frozen is not None:
             self._start_freezing()
         return outputs
 
@@ -89,14 +91,57 @@ class Runner:
 
     def _freeze(self):
         try:
-            self._predict = self._make_frozen()
+            self._predict, frozen = self._make_frozen()
+            if self._keep is not None:
+                self._keep(frozen)
         except Exception as error:  # answers go on unfrozen; `settle` says why
             self._error = error
         else:
             self._make_frozen = None
 
 
-def _preprocessed(levels, sizes, profile):
+class KeptRunner:
+    """A detector whose frozen graph was kept, as a `Runner` with a profile.
+
+    Args:
+        frozen: f(images, [sizes]) -> arrays that `last` takes.
+        last: the detector's last layer.
+        inputs: how many there are.
+        profile: of the detector.
+    """
+
+    def __init__(self, frozen, last, inputs, profile):
+        self._frozen, self._count, self._profile = frozen, inputs, profile
+        self._last, self._detect = last, None
+
+    def predict_on_batch(self, levels, sizes):
+        """Return NumPy arrays as a `Runner` does."""
+        sizes = np.asarray(sizes, np.float32)
+        inputs = preprocessed(levels, sizes, self._profile)[: self._count]
+        found = self._frozen(*inputs)
+        if self._detect is None:
+            self._detect = self._traced(found)
+        return [np.asarray(output) for output in self._detect(*found)]
+
+    def _traced(self, found):
+        """Return the last layer as one graph for all sizes of what it takes."""
+        import tensorflow as tf
+
+        open_shapes = ([None] * (value.ndim - 1) + [value.shape[-1]] for value in found)
+        signature = [
+            tf.TensorSpec(shape, value.dtype)
+            for shape, value in zip(open_shapes, found, strict=True)
+        ]
+        last = self._last
+        return tf.function(
+            lambda *values: list(last(list(values))), input_signature=signature, autograph=False
+        )
+
+    def settle(self):
+        """It is frozen from the start."""
+
+
+def preprocessed(levels, sizes, profile):
     """Return images and sizes as a detector takes them, of levels [B, H, W, C]."""
     images = preprocess_image(levels, mode=profile.preprocessing)
     if profile.pad_multiple > 1:  # such networks saw zeros beyond their pictures
@@ -113,38 +158,52 @@ def _levels_function(detector, profile, constant):
     return lambda levels, sizes: model.predict_on_batch([levels, sizes])
 
 
-def _signature(detector):
+def _signature(inputs, channels):
     """Return the specs of a detector's inputs, sizes left open."""
     import tensorflow as tf
 
-    open_shapes = ((None, None, None, detector.inputs[0].shape[-1]), (None, 2))
-    return [tf.TensorSpec(shape, tf.float32) for shape in open_shapes[: len(detector.inputs)]]
+    open_shapes = ((None, None, None, channels), (None, 2))
+    return [tf.TensorSpec(shape, tf.float32) for shape in open_shapes[:inputs]]
 
 
-def _tensorflow_function(detector, detect):
-    """Return f(images, [sizes]) -> tensors by `detect`, one TensorFlow graph for all sizes."""
+def _signature_of(detector):
+    return _signature(len(detector.inputs), detector.inputs[0].shape[-1])
+
+
+def _on_arrays(signature, detect):
+    """Return f(*arrays) -> tensors by `detect`, one TensorFlow graph for all sizes."""
     import tensorflow as tf
 
-    @tf.function(input_signature=_signature(detector), autograph=False)
+    @tf.function(input_signature=signature, autograph=False)
     def predict(*inputs):
-        return list(detect(inputs[0] if len(inputs) == 1 else list(inputs), training=False))
+        return list(detect(*inputs))
 
     return lambda *inputs: predict(*(tf.convert_to_tensor(value, tf.float32) for value in inputs))
 
 
+def _tensorflow_function(detector):
+    """Return f(images, [sizes]) -> tensors of a detector."""
+
+    def detect(*inputs):
+        return detector(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
+
+    return _on_arrays(_signature_of(detector), detect)
+
+
 def _frozen_function(detector):
-    """Return f(images, [sizes]) -> tensors, frozen, and run once so that no answer waits."""
-    function = _tensorflow_function(detector, _with_frozen_network(detector))
-    specs = _signature(detector)
+    """Return (f(images, [sizes]) -> tensors, run once so that no answer waits; its frozen part)."""
+    last, frozen = detector.get_layer("filtered_detections"), _frozen_network(detector)
+    function = _on_arrays(_signature_of(detector), lambda *inputs: last(frozen(*inputs)))
+    specs = _signature_of(detector)
     side = 64  # pixels; two cells of the usual coarsest stride
     shapes = [[1 if d is None else d for d in spec.shape] for spec in specs]
     shapes[0][1:3] = side, side
     function(*(np.full(shape, side, np.float32) for shape in shapes))
-    return function
+    return function, frozen
 
 
-def _with_frozen_network(detector):
-    """Return f(inputs, training) that is `detector`, all below its last layer frozen.
+def _frozen_network(detector):
+    """Return f(images, [sizes]) -> what the last layer of `detector` takes, frozen.
 
     The last layer stays outside, because freezing gives loops, such as those of NMS, the same
     names in every graph, and TensorFlow takes a name only once: a second frozen detector in the
@@ -155,17 +214,11 @@ def _with_frozen_network(detector):
     last = detector.get_layer("filtered_detections")
     below = keras.Model(detector.inputs, last.input)
 
-    @tf.function(input_signature=_signature(detector), autograph=False)
+    @tf.function(input_signature=_signature_of(detector), autograph=False)
     def network(*inputs):
         return below(list(inputs), training=False)
 
-    frozen = freeze_function(network.get_concrete_function())
-
-    def detect(inputs, training):
-        inputs = inputs if isinstance(inputs, list) else [inputs]
-        return last(frozen(*inputs))
-
-    return detect
+    return freeze_function(network.get_concrete_function())
 
 
 def freeze_function(concrete):

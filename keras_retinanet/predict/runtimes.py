@@ -4,6 +4,7 @@ A runtime is an object with
 - `profile`: the `Profile` of the model: classes, resize rule, sides;
 - `name`: what runs it, as people are told;
 - `precision`: of its numbers: float32, bfloat16, half, int8;
+- `kept`: what became of its frozen graph, a sentence, where it was to be kept;
 - `settle()`: waits until answers take as long as all later ones;
 - `canvas_multiple`: sides of a canvas of several pictures are rounded up to it;
 - `detect(levels [B, H, W, C], sizes [B, 2])` -> [(boxes [D, 4], scores [D], labels [D]), …]:
@@ -15,18 +16,21 @@ A runtime is an object with
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from keras_retinanet.export.runtimes import FILES, can_bfloat16, open_file
+from keras_retinanet.layers import Detect
 from keras_retinanet.models import load_model
 from keras_retinanet.models.bfloat16 import computing_in_bfloat16
 from keras_retinanet.models.retinanet import network_of, retinanet_bbox
 from keras_retinanet.models.snapshot import profile_of
 from keras_retinanet.predict.fixed_canvas import detect_in_fixed
-from keras_retinanet.predict.runner import Runner
+from keras_retinanet.predict.graph_cache import GraphCache
+from keras_retinanet.predict.runner import KeptRunner, Runner
 from keras_retinanet.utils.detections import rows_by_image
 from keras_retinanet.utils.profile import Profile
 from keras_retinanet.utils.saved_models import is_saved_model
@@ -48,6 +52,7 @@ class Wanted:
         max_detections: rows of a picture, at least; None for the model's own.
         batched: whether pictures of different sizes come together.
         bfloat16: whether the network computes in it.
+        cache: whether its frozen graph is kept beside the model file; see `graph_cache`.
     """
 
     score_threshold: float
@@ -57,6 +62,7 @@ class Wanted:
     max_detections: int | None = None
     batched: bool = False
     bfloat16: bool = False
+    cache: bool = False
 
 
 CANDIDATES = 1000  # reach suppression on the host; as many as those libraries that limit them take
@@ -69,9 +75,10 @@ class KerasRuntime:
         model: network or detector, or the path of one's file.
         wanted: `Wanted`.
         load: f(path) -> model.
+        cache: `GraphCache` that keeps its frozen graph.
     """
 
-    def __init__(self, model, wanted, load=load_model):
+    def __init__(self, model, wanted, load=load_model, cache=None):
         is_file = isinstance(model, (str, Path))
         try:
             network = network_of(load(model) if is_file else model)
@@ -85,17 +92,14 @@ class KerasRuntime:
         count = network.outputs[1].shape[-1]
         self.profile = replace(profile, classes=_filled(profile.classes, count))
         self.canvas_multiple = CANVAS_MULTIPLES.get(keras.backend.backend(), CANVAS_MULTIPLE)
-        rows = max(wanted.max_detections or 0, profile.max_detections)
-        detector = retinanet_bbox(
-            network,
-            nms=wanted.suppress and profile.nms,
-            nms_within="all" if wanted.agnostic else None,
-            nms_threshold=wanted.nms_threshold,
-            score_threshold=wanted.score_threshold,
-            max_detections=rows if wanted.suppress else max(rows, CANDIDATES),
-            sizes=keras.Input((2,), name="sizes") if wanted.batched else None,
-        )
-        self._runner = Runner(detector, freeze=is_file, profile=profile)
+        sizes = keras.Input((2,), name="sizes") if wanted.batched else None
+        detector = retinanet_bbox(network, sizes=sizes, **_last_numbers(wanted, profile))
+        self._cache, keep = cache, None
+        if cache is not None:
+            last = detector.get_layer("filtered_detections").get_config()
+            facts = {"last": last, "profile": self.profile.to_dict()}
+            keep = partial(cache.write, facts=facts)
+        self._runner = Runner(detector, freeze=is_file, profile=profile, keep=keep)
         dtypes = {layer.compute_dtype for layer in network._flatten_layers()}
         self.precision = next((low for low in LOW_DTYPES if low in dtypes), "float32")
 
@@ -108,10 +112,65 @@ class KerasRuntime:
         """Wait until answers take as long as all later ones."""
         self._runner.settle()
 
+    @property
+    def kept(self):
+        """What became of the frozen graph once it is settled, None where nobody asked."""
+        return self._cache and self._cache.line()
+
     def detect(self, levels, sizes):
         """Return the rows of a batch; see the top of this file."""
         outputs = self._runner.predict_on_batch(levels, sizes)
         return rows_by_image(outputs, lambda what: f"not a detector: {what}")
+
+
+class KeptRuntime(KerasRuntime):
+    """A network of ours whose frozen graph was kept, in TensorFlow.
+
+    Args:
+        cache: `GraphCache`.
+        facts, frozen: what it gives.
+        wanted: `Wanted`.
+    """
+
+    def __init__(self, cache, facts, frozen, wanted):
+        self.profile = Profile.from_dict(facts["profile"])
+        self.canvas_multiple = CANVAS_MULTIPLE
+        self.precision = "bfloat16" if wanted.bfloat16 else "float32"
+        last = Detect.from_config(facts["last"] | _last_numbers(wanted, self.profile))
+        inputs = len(facts["inputs"])
+        self._cache, self._runner = cache, KeptRunner(frozen, last, inputs, self.profile)
+
+    @property
+    def name(self):
+        """What runs it, as people are told."""
+        return "Keras, tensorflow, kept graph"
+
+    @property
+    def kept(self):
+        """Where the frozen graph came from."""
+        return f"opened from {self._cache.path}"
+
+
+def _last_numbers(wanted, profile):
+    """Return how detections are chosen, as arguments of `retinanet_bbox` and `layers.Detect`."""
+    rows = max(wanted.max_detections or 0, profile.max_detections)
+    own = profile.nms_threshold
+    return {
+        "nms": wanted.suppress and profile.nms,
+        "nms_within": "all" if wanted.agnostic else profile.nms_within,
+        "nms_threshold": own if wanted.nms_threshold is None else wanted.nms_threshold,
+        "score_threshold": wanted.score_threshold,
+        "max_detections": rows if wanted.suppress else max(rows, CANDIDATES),
+    }
+
+
+def open_keras(path, wanted, load):
+    """Return the runtime of a file of Keras, from the graph that was kept where there is one."""
+    if not wanted.cache:
+        return KerasRuntime(path, wanted, load)
+    cache = GraphCache(path, wanted.batched, wanted.bfloat16)
+    kept = cache.read()
+    return KeptRuntime(cache, *kept, wanted) if kept else KerasRuntime(path, wanted, load, cache)
 
 
 class ExportedRuntime:
@@ -132,6 +191,7 @@ class ExportedRuntime:
         own = self._file.facts.get("precision", "float32")
         self.precision = "bfloat16" if in_bfloat16 else own
         profile = Profile.from_dict(self._file.facts["profile"])
+        self.kept = None
         self._size, self._batch = (self._file.facts.get(name) for name in ("size", "batch"))
         self._dtype = np.dtype(f"uint{profile.preprocessing.bits}")
         sides = _sides_within(profile, self._size) if self._size else {}
@@ -140,6 +200,7 @@ class ExportedRuntime:
         self.canvas_multiple = CANVAS_MULTIPLE
         fixed = {
             "bfloat16": wanted.bfloat16 and not in_bfloat16,
+            "a cache, and needs none": wanted.cache,
             "another way of suppression": not wanted.suppress or wanted.agnostic,
             "another IoU": wanted.nms_threshold not in (None, profile.nms_threshold),
             "more detections": (wanted.max_detections or 0) > profile.max_detections,
@@ -207,7 +268,7 @@ def _is_exported(path):
 
 RUNTIMES = (
     Kind("exported", _is_exported, ExportedRuntime),
-    Kind("Keras", lambda path: True, KerasRuntime),
+    Kind("Keras", lambda path: True, open_keras),
 )
 
 
@@ -223,5 +284,7 @@ def open_runtime(model, wanted, load=load_model):
         ValueError: the file is no model, or its runtime cannot give what is wanted.
     """
     if not isinstance(model, (str, Path)):
+        if wanted.cache:
+            raise ValueError("a cache is of model files; give a path in place of a model")
         return KerasRuntime(model, wanted)
     return next(kind for kind in RUNTIMES if kind.accepts(Path(model))).open(model, wanted, load)
