@@ -9,6 +9,7 @@ from keras_retinanet.bin.evaluate_misses import miss_lines
 from keras_retinanet.bin.evaluate_options import PROG, make_parser, parse_args
 from keras_retinanet.bin.evaluate_report import write_report
 from keras_retinanet.bin.evaluate_results import compared, comparison, write_results
+from keras_retinanet.bin.evaluate_suspects import check_suspects, write_suspects
 from keras_retinanet.bin.evaluate_thresholds import store_temperature
 from keras_retinanet.bin.model_files import notice_of_bfloat16, start_keras
 from keras_retinanet.bin.output_files import check_new_file, check_new_folder
@@ -65,15 +66,6 @@ def store(args, generator, analysis):
     return thresholds.stored_line(args.model, profile.classes, points, names, advised), points
 
 
-def find_suspects(args, generator, analysis):
-    """Write the suspect labels; return the line about them."""
-    from keras_retinanet.bin.evaluate_suspects import suspect_rows, suspects_line, write_suspects
-
-    rows, threshold = suspect_rows(generator, analysis, args.score_threshold)
-    write_suspects(args.suspects, rows)
-    return suspects_line(args.suspects, rows, threshold)
-
-
 def main(args=None):
     """Run the command with the words `args`; return the numbers, a nested dictionary.
 
@@ -87,7 +79,9 @@ def main(args=None):
             print(notice)
     if process_options.starts_others(args):
         process_options.supervise_once("evaluate", args)
-    for option in ("json", "save_results", "suspects", "misses"):
+    if args.suspects:
+        check_suspects(args)
+    for option in ("json", "save_results", "misses"):
         if getattr(args, option):
             check_new_file(getattr(args, option), f"--{option.replace('_', '-')}")
     for option in ("save_path", "report"):
@@ -119,7 +113,8 @@ def evaluate(args):
     for line in miss_lines(results.get("misses")):
         print(line)
     if args.suspects:
-        print(find_suspects(args, generator, analysis))
+        lines, results["suspects"] = write_suspects(args, generator, analysis)
+        print("\n".join(lines))
     if args.store_thresholds:
         line, points = store(args, generator, analysis)
         results["thresholds"] = with_nulls(points)

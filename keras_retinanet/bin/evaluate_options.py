@@ -51,7 +51,10 @@ def _add_results(parser):
     parser.add_argument("--results", help="COCO results file to measure, in place of a model")
     parser.add_argument("--save-results", help="file for the detections, as COCO results")
     parser.add_argument(
-        "--suspects", metavar="FILE", help="CSV file for labels that sure detections contradict"
+        "--suspects",
+        metavar="FILE",
+        help="file for labels that sure detections contradict: .csv, .json (COCO); a folder for "
+        "pascal and yolo",
     )
     parser.add_argument(
         "--misses", metavar="FILE", help="JSON file for objects that were missed, with the reason"

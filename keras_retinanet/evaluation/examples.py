@@ -7,12 +7,20 @@ import numpy as np
 from keras_retinanet.evaluation.breakdown import SIDES
 from keras_retinanet.evaluation.confusion import confusion_cells
 from keras_retinanet.evaluation.errors import KINDS
-from keras_retinanet.evaluation.suspects import find_suspects
+from keras_retinanet.evaluation.suspects import DUPLICATE, find_suspects
 
 MOST = 24  # pictures of a gallery
 MOST_OF_CELL = 6  # of an entry of the confusion matrix
 RIGHT, LOW, MISSED = "right", "low score", "missed"
 REASONS = (*KINDS, LOW, MISSED, RIGHT)
+
+# of suspect labels, by their reason
+DOUBTS = {
+    "missing": "label missing?",
+    "class": "wrong class?",
+    "box": "wrong box?",
+    DUPLICATE: "labelled twice?",
+}
 
 
 @dataclass(frozen=True)
@@ -112,20 +120,19 @@ def _missed(analysis, row, cell=None):
 def suspects(analysis, score_threshold, most=MOST):
     """Return Examples of the labels that sure detections contradict, the surest first."""
     found = find_suspects(analysis.matched, analysis.outcomes, analysis.errors, score_threshold)
-    rows = np.flatnonzero(analysis.errors.kinds >= 0)
-    places = {int(analysis.outcomes.rows[row]): int(row) for row in rows}
+    places = {int(place): row for row, place in enumerate(analysis.outcomes.rows)}
     examples = []
     for place in range(min(most, len(found.scores))):
         row = places[int(found.rows[place])]
         owner = int(found.objects[place])
-        note = {"missing": "label missing?", "class": "wrong class?", "box": "wrong box?"}
+        reason = str(found.reasons[place])
         examples.append(
             Example(
                 int(found.pictures[place]),
-                kind_of_row(analysis, row),
+                MISSED if reason == DUPLICATE else kind_of_row(analysis, row),
                 (owner,) if owner >= 0 else (),
                 (row,),
-                note[str(found.reasons[place])],
+                DOUBTS[reason],
             )
         )
     return examples
