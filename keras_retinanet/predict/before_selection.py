@@ -9,6 +9,7 @@ from keras import ops
 from keras_retinanet.evaluation.misses import Dense, Rules
 from keras_retinanet.layers.candidates import FIXED_CANDIDATES
 from keras_retinanet.layers.detect import frames_of
+from keras_retinanet.predict.runner import Runner
 
 LAST = "filtered_detections"
 
@@ -47,10 +48,11 @@ def dense_function(detector):
         detector: of `models.convert_model`, of images alone.
     """
     last = detector.get_layer(LAST)
-    below = keras.Model(detector.inputs, last.input)
+    below = Runner(keras.Model(detector.input, last.input))  # one graph for all sizes
 
     def dense(image, placement, size):
-        frame, *rest = below(ops.convert_to_tensor(image[None], "float32"), training=False)
+        outputs = below.predict_on_batch(image[None])
+        frame, *rest = (ops.convert_to_tensor(output) for output in outputs)
         per_level, (deltas, scores, *_) = rest[: last.levels], rest[last.levels :]
         counts = tuple(int(each.shape[1]) for each in per_level)
         anchors = ops.concatenate([each[0] for each in per_level], axis=0)
