@@ -18,7 +18,7 @@ from keras_retinanet.evaluation.matching import match
 
 DRAWS = 500
 CONFIDENCE = 0.95
-CELLS_AT_ONCE = 2_000_000  # draws x detections: 16 MB a column
+CELLS_AT_ONCE = 400_000  # draws x detections: 1.6 MB a column, which a processor keeps near
 KEYS = {"AP": slice(None), "AP50": slice(0, 1), "AP75": slice(5, 6)}  # of THRESHOLDS
 
 
@@ -54,14 +54,15 @@ def drawn_ap(matched, weights):
         matched: `coco_numbers.Matched`.
         weights: [draws, pictures], how often each picture counts; see `draw`.
     """
-    classes = _events(matched)
-    values = np.full((len(weights), len(THRESHOLDS), len(classes)), np.nan)
+    classes, draws = _events(matched), len(weights)
+    values = np.full((draws, len(THRESHOLDS), len(classes)), np.nan)
     for label, events in enumerate(classes):
         if len(events.objects):
             step = max(1, CELLS_AT_ONCE // max(1, len(events.found)))
-            for start in range(0, len(weights), step):
+            for start in range(0, draws, step):
                 part = slice(start, start + step)
-                values[part, :, label] = _of_class(events, weights[part])
+                some = np.ascontiguousarray(weights[part].T)
+                values[part, :, label] = _of_class(events, some)
     return values
 
 
@@ -147,47 +148,60 @@ def _places(places, rows, cut, start):
 
 
 def _of_class(events, weights):
-    """Return the AP [draws, T] of a class."""
-    objects = weights[:, events.objects].sum(axis=1, dtype=np.int64)  # [draws]
-    counted = np.cumsum(weights[:, events.found], axis=1, dtype=np.int32)  # [draws, D]
+    """Return the AP [draws, T] of a class.
+
+    Draws lie beside each other in memory, so that what runs down the detections runs for all of
+    them at once.
+
+    Args:
+        events: `Events`.
+        weights: [pictures, draws].
+    """
+    objects = weights[events.objects].sum(axis=0, dtype=np.int64)  # [draws]
+    own = weights[events.found]  # [D, draws]
+    counted = np.cumsum(own, axis=0, dtype=np.int32)
+    reached = _recalls_reached(objects)
     columns = [
         _average_precision(
-            weights[:, events.found[hits]],
-            counted[:, hits] - _skipped(weights, events.found, skipped, hits),
-            objects,
+            np.cumsum(own[hits], axis=0, dtype=np.int32),
+            counted[hits] - _skipped(own, skipped, hits),
+            reached,
         )
         for hits, skipped in zip(events.hits, events.skipped, strict=True)
     ]
-    return np.stack(columns, axis=1)
+    return np.where(objects[:, None] > 0, np.stack(columns, axis=1), np.nan)
 
 
-def _skipped(weights, pictures, skipped, hits):
-    """Return how many detections before each hit do not count: [draws, hits]."""
+def _skipped(own, skipped, hits):
+    """Return how many detections before each hit do not count: [hits, draws]."""
     if not len(skipped):
         return 0
-    before = np.cumsum(weights[:, pictures[skipped]], axis=1, dtype=np.int32)
-    before = np.concatenate([np.zeros_like(before[:, :1]), before], axis=1)
-    return before[:, np.searchsorted(skipped, hits)]
+    before = np.cumsum(own[skipped], axis=0, dtype=np.int32)
+    before = np.concatenate([np.zeros_like(before[:1]), before])
+    return before[np.searchsorted(skipped, hits)]
 
 
-def _average_precision(hits, counted, objects):
-    """Return COCO's AP over 101 recalls [draws] of one threshold, nan without objects.
+def _average_precision(true, counted, reached):
+    """Return COCO's AP over 101 recalls [draws] of one threshold.
 
     Args:
-        hits: [draws, n], how often each hit counts.
-        counted: [draws, n], detections down to it.
-        objects: [draws].
+        true: [n, draws], hits down to each one.
+        counted: [n, draws], detections down to it.
+        reached: of `_recalls_reached`.
     """
-    true = np.cumsum(hits, axis=1, dtype=np.int32)
     precision = true / np.maximum(counted, 1)
-    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    reached = _recalls_reached(true, objects)
-    steps = np.diff(reached, axis=1, prepend=0)
-    values = (steps * envelope).sum(axis=1) / len(RECALLS)
-    return np.where(objects > 0, values, np.nan)
+    backwards = precision[::-1]
+    envelope = np.maximum.accumulate(backwards, axis=0, out=backwards)[::-1]
+    draws = np.arange(true.shape[1])
+    steps = np.diff(np.take(reached, true * len(draws) + draws), axis=0, prepend=np.int16(0))
+    return np.einsum("nd,nd->d", steps, envelope) / len(RECALLS)
 
 
-def _recalls_reached(true, objects):
-    """Return how many of the 101 recalls `true` [draws, n] of `objects` [draws] reach."""
-    recall = true / np.maximum(objects, 1)[:, None]
-    return np.searchsorted(RECALLS, recall, side="right")
+def _recalls_reached(objects):
+    """Return how many of the 101 recalls so many hits of `objects` [draws] reach.
+
+    It is int16 [most + 1, draws]: hits repeat from threshold to threshold, and are few.
+    """
+    hits = np.arange(objects.max(initial=0) + 1)[:, None]
+    recall = hits / np.maximum(objects, 1)
+    return np.searchsorted(RECALLS, recall, side="right").astype(np.int16)
