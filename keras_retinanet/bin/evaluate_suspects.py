@@ -1,7 +1,6 @@
 """--suspects: labels that sure detections contradict, as a list or in the dataset's own format."""
 
 import csv
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -65,6 +64,16 @@ class Found:
         """Return the path of the file of a picture."""
         return self._generator.image_path(int(self._order[picture]))
 
+    def file_names(self, pictures):
+        """Return (folder of pictures, their names in it), those of a COCO file where it is one."""
+        from keras_retinanet.predict.formats import below_shared
+
+        coco = getattr(self._generator, "coco", None)
+        if coco is None:
+            return below_shared([str(self.path(picture)) for picture in pictures])
+        names = dict(zip(coco.image_ids, coco.file_names, strict=True))
+        return "", [names[self.image_ids[picture]] for picture in pictures]
+
     def size(self, picture):
         """Return (height, width) of a picture."""
         height, width = self._generator.image_size(int(self._order[picture]))
@@ -109,19 +118,22 @@ def write_list(path, found):
 def write_coco(path, found):
     """Write a COCO dataset of the pictures concerned and what the detector saw there.
 
-    Ids are the dataset's own where it has any. Each annotation has `score`, `reason` and, where a
+    Ids and file names are the dataset's own where it has any; other names are below the folder that
+    all pictures share. Each annotation has `score`, `reason` and, where a
     label was there, `given` with its `category_id` and `bbox`.
     """
     from keras_retinanet.evaluation.results import write_results_json
 
-    suspects, folder = found.suspects, Path(path).parent
+    suspects = found.suspects
+    pictures = sorted(set(suspects.pictures.tolist()))
+    shared, names = found.file_names(pictures)
     images = [
         {
             "id": found.image_ids[picture],
-            "file_name": os.path.relpath(found.path(picture), folder),
+            "file_name": name,
             **dict(zip(("height", "width"), found.size(picture), strict=True)),
         }
-        for picture in sorted(set(suspects.pictures.tolist()))
+        for picture, name in zip(pictures, names, strict=True)
     ]
     annotations = []
     for place, reason in enumerate(suspects.reasons.tolist()):
@@ -143,7 +155,8 @@ def write_coco(path, found):
     categories = [
         {"id": key, "name": name} for key, name in zip(found.keys, found.names, strict=True)
     ]
-    content = {"images": images, "annotations": annotations, "categories": categories}
+    content = {"info": {"images": shared}, "images": images}
+    content |= {"annotations": annotations, "categories": categories}
     write_results_json(path, content, indent=1)
 
 

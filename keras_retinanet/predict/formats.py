@@ -46,13 +46,14 @@ def write_csv(results, folder, classes):
 def write_coco(results, folder, classes):
     """Write `detections.coco.json`, a dataset whose annotations have scores.
 
-    Category ids are labels + 1, image ids count from 1; file names lead from the folder to the
-    pictures, so that `coco --annotations FILE --allow-outside` opens it as it is.
+    Category ids are labels + 1, image ids count from 1. File names are below the folder that all
+    pictures share, which "info" names: other libraries want it so, and `coco --annotations FILE
+    --images FOLDER` opens it.
     """
     images, annotations = [], []
-    for image_id, result in enumerate(results, start=1):
+    shared, names = below_shared([_file(result) for result in results])
+    for image_id, (result, name) in enumerate(zip(results, names, strict=True), start=1):
         height, width = result.size
-        name = os.path.relpath(result.path, folder) if result.path else _file(result)
         images.append({"id": image_id, "file_name": name, "width": width, "height": height})
         for box, score, label, _ in result.rows():
             (bounds,) = to_xywh([box])
@@ -68,8 +69,16 @@ def write_coco(results, folder, classes):
                 }
             )
     categories = [{"id": label + 1, "name": name} for label, name in enumerate(classes)]
-    content = {"images": images, "annotations": annotations, "categories": categories}
+    content = {"info": {"images": shared}, "images": images}
+    content |= {"annotations": annotations, "categories": categories}
     write_results_json(Path(folder) / "detections.coco.json", content, indent=1)
+
+
+def below_shared(paths):
+    """Return (the deepest folder of all files, "" for none; their paths below it)."""
+    folders = [str(Path(path).absolute().parent) for path in paths]
+    shared = os.path.commonpath(folders) if folders else ""
+    return shared, [Path(os.path.relpath(path, shared)).as_posix() for path in paths]
 
 
 def write_yolo(results, folder, classes):

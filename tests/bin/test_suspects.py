@@ -49,9 +49,9 @@ def test_coco_has_the_ids_of_the_dataset(form, tmp_path, capsys):
     assert [each["name"] for each in coco.dataset["categories"]] == list(NAMES)[:3]
     sizes = [(each["width"], each["height"]) for each in coco.dataset["images"]]
     assert sizes == [(60, 40), (50, 50)]
-    files = [tmp_path / each["file_name"] for each in coco.dataset["images"]]
-    assert [file.name for file in files] == ["a.png", "c.png"]
-    assert all(file.is_file() for file in files)
+    assert [each["file_name"] for each in coco.dataset["images"]] == ["a.png", "c.png"]
+    folder = coco.dataset["info"]["images"]
+    assert folder == {"coco": "", "csv": str(tmp_path / "csv" / "pictures")}[form]
 
 
 def test_pascal_has_its_files_and_the_list(tmp_path, capsys):

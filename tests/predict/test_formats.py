@@ -114,7 +114,9 @@ def test_coco_has_corner_and_sides_and_opens_as_it_is(written):
         "iscrowd": 0,
         "score": 0.9,
     }
-    dataset = CocoGenerator(None, "all", annotation_file=path, allow_outside=True)
+    folder = content["info"]["images"]
+    assert [image["file_name"] for image in content["images"]] == ["a.jpg", "sub/b.jpg"]
+    dataset = CocoGenerator(None, "all", annotation_file=path, image_dir=folder)
     assert dataset.size() == 2 and dataset.num_classes() == 3
     assert_read_back(dataset, 0.01)
 
