@@ -6,10 +6,12 @@ suppression. Writes a Markdown table: medians of wall and CPU seconds, and the l
     python benchmarks/exported.py
     python benchmarks/exported.py --tiny
     python benchmarks/exported.py --sizes 512x512
+    python benchmarks/exported.py --torchvision /path/to/venv/bin/python   # its own export beside
 """
 
 import argparse
 import statistics
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -76,11 +78,44 @@ def made(detector, form, size, folder):
     return file.version, file.detect
 
 
+def torchvision_contenders(python, size, options, folder):
+    """Return {name: f(levels)} of torchvision's own export, in ONNX Runtime and OpenVINO.
+
+    Args:
+        python: that has torchvision.
+        size: "HEIGHTxWIDTH".
+        options: "classes" and "above", as of ours.
+        folder: for the file.
+    """
+    import onnxruntime
+    import openvino
+
+    path = Path(folder) / f"torchvision-{size}.onnx"
+    words = [python, Path(__file__).with_name("torchvision_onnx.py"), size, path]
+    words += ["--classes", options["classes"], "--above", options["above"]]
+    subprocess.run(list(map(str, words)), check=True, capture_output=True)
+    quiet = onnxruntime.SessionOptions()
+    quiet.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(path), quiet, providers=["CPUExecutionProvider"])
+    model = openvino.Core().read_model(path)
+    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+    def image(levels):
+        return np.ascontiguousarray(levels[0].transpose(2, 0, 1), np.float32) / 255
+
+    (given,) = session.get_inputs()
+    return {
+        "torchvision's export, ONNX Runtime": lambda x: session.run(None, {given.name: image(x)}),
+        "torchvision's export, OpenVINO": lambda x: compiled([image(x)]),
+    }
+
+
 def main(words=None):
     """Write the files, prove them, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tiny", action="store_true", help="toy sizes: does it run?")
     parser.add_argument("--sizes", nargs="+", metavar="HEIGHTxWIDTH", help="in place of its own")
+    parser.add_argument("--torchvision", metavar="PYTHON", help="that has it: its export, too")
     args = parser.parse_args(words)
     options = TINY if args.tiny else FULL
     network = networks.our_network({**options, "dtype": "float32", "tiny": args.tiny})
@@ -94,6 +129,8 @@ def main(words=None):
         for size in args.sizes or options["sizes"]:
             sides = scenes.parse_size(size)
             contenders |= dict(made(detector, form, sides, folder) for form in FIXED)
+            if args.torchvision:
+                contenders |= torchvision_contenders(args.torchvision, size, options, folder)
             found = measure(contenders, size, options["repeat"])
             print("\n| | " + " | ".join(contenders) + " |\n" + "| --- " * (1 + len(found)) + "|")
             for place, what in enumerate(("wall s", "CPU s")):

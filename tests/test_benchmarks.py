@@ -291,3 +291,12 @@ def test_shapes_lie_where_a_large_picture_says(module):
     for x1, y1, x2, y2, name in rows:
         assert 0 <= x1 < x2 <= 400 and 0 <= y1 < y2 <= 300
         assert name in ("circle", "square", "triangle")
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="freezing is TensorFlow's")
+def test_the_parts_of_a_video_are_measured_beside_the_whole(module, capsys):
+    module("video").main(["--tiny"])
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if "| " in line]
+    names = [row[0].strip("| ") for row in rows[2:]]
+    assert names == ["decode", "detect", "draw", "together", "sum of the parts"]
+    assert all(float(row[1]) >= 0 for row in rows[2:])
