@@ -24,6 +24,7 @@ import scenes
 from keras_retinanet import models
 from keras_retinanet.export import proven
 from keras_retinanet.export.runtimes import open_file
+from keras_retinanet.models.bfloat16 import computing_in_bfloat16
 from keras_retinanet.models.snapshot import profile_of
 from keras_retinanet.predict.runner import Runner
 
@@ -115,6 +116,9 @@ def main(words=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tiny", action="store_true", help="toy sizes: does it run?")
     parser.add_argument("--sizes", nargs="+", metavar="HEIGHTxWIDTH", help="in place of its own")
+    parser.add_argument(
+        "--formats", nargs="*", default=list(proven.FORMATS), help="suffixes of files (all)"
+    )
     parser.add_argument("--torchvision", metavar="PYTHON", help="that has it: its export, too")
     args = parser.parse_args(words)
     options = TINY if args.tiny else FULL
@@ -122,13 +126,15 @@ def main(words=None):
     networks.calibrate_ours(network, options["above"])
     detector = models.convert_model(network)
     with tempfile.TemporaryDirectory() as folder:
-        any_size = [form for form in proven.FORMATS if form not in FIXED]
-        contenders = {"ours, TensorFlow": ours(detector)}
+        any_size = [form for form in args.formats if form not in FIXED]
+        fixed = [form for form in args.formats if form in FIXED]
+        low = models.convert_model(computing_in_bfloat16(network))
+        contenders = {"ours, TensorFlow": ours(detector), "ours, bfloat16": ours(low)}
         contenders |= dict(made(detector, form, None, folder) for form in any_size)
         print(f"\n{report.machine()}\n")
         for size in args.sizes or options["sizes"]:
             sides = scenes.parse_size(size)
-            contenders |= dict(made(detector, form, sides, folder) for form in FIXED)
+            contenders |= dict(made(detector, form, sides, folder) for form in fixed)
             if args.torchvision:
                 contenders |= torchvision_contenders(args.torchvision, size, options, folder)
             found = measure(contenders, size, options["repeat"])

@@ -51,7 +51,7 @@ def detector_of(args, options):
     else:
         width = networks.TINY_NETWORK | {"pyramid_features": 32}
         network = models.backbone("mobilenet128_0.25").retinanet(options["classes"], **width)
-        networks.calibrate_ours(network, 200)
+        networks.calibrate_ours(network, 20_000)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "m.keras"
             save_snapshot(network, path)

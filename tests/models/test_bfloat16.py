@@ -8,6 +8,7 @@ import pytest
 
 from keras_retinanet import models
 from keras_retinanet.models.bfloat16 import computing_in_bfloat16
+from keras_retinanet.models.retinanet import backbone_layers
 from keras_retinanet.models.snapshot import profile_of
 from keras_retinanet.utils.families import FAMILIES
 from tests.backends import array
@@ -31,7 +32,6 @@ def policies(network):
         ("resnet18", "fizyr"),
         ("resnet18", "torchvision_v2"),  # with norms in its heads
         ("resnet18", "detectron2"),  # which pads by itself
-        ("mobilenetv2_1.0", "fizyr"),
         ("densenet121", "fizyr"),
         ("seresnet18", "fizyr"),
     ],
@@ -48,6 +48,20 @@ def test_layers_compute_as_in_a_network_that_was_built_so(backbone, family):
     assert changed is network
     assert policies(changed) == policies(built)
     assert {dtype for _, dtype in policies(changed)} == {"bfloat16", "float32"}
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's are slow")
+def test_a_backbone_with_depthwise_convolutions_stays_float32():
+    network = models.backbone("mobilenet128_0.25").retinanet(2, pyramid_features=8, head_layers=1)
+    changed = computing_in_bfloat16(network, own=True)
+    in_backbone = {id(layer) for layer in backbone_layers(changed)}
+    assert {layer.compute_dtype for layer in backbone_layers(changed)} == {"float32"}
+    convolutions = [
+        layer
+        for layer in changed._flatten_layers()
+        if isinstance(layer, keras.layers.Conv2D) and id(layer) not in in_backbone
+    ]
+    assert {layer.compute_dtype for layer in convolutions} == {"bfloat16"} and convolutions
 
 
 @pytest.mark.numerics
