@@ -22,7 +22,7 @@ COMMANDS = {
 # options of other programs: pip, ruff, curl, examples/
 FOREIGN_OPTIONS = {
     *("--no-deps", "--wheel-dir", "--check", "--data-binary", "--dist", "--sizes"),
-    *("--size", "--grpc", "--model", "--gpus"),
+    *("--size", "--grpc", "--model", "--gpus", "--formats", "--torchvision"),
     # of SLURM
     *("--nodes", "--ntasks", "--ntasks-per-node", "--gpus-per-task", "--requeue"),
     "--kill-on-bad-exit",
