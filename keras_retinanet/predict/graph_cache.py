@@ -2,9 +2,9 @@
 
 A file holds TensorFlow's graph of all below the detector's last layer, optimised already, that
 layer's config and the profile. It is run by a session: as a function among others, a graph of
-150 MB is copied several times and optimised again, which takes longer than building it. Its name is
-a hash of the snapshot and of all that shapes the graph, so that a snapshot that changes, or another
-version, finds none. A damaged file is as good as none.
+150 MB is copied several times and optimised again, which takes longer than building it. Its name
+has a hash of the snapshot and of the versions, so that a snapshot that changes, or another version,
+finds none, and one of what else shapes the graph. A damaged file is as good as none.
 """
 
 import hashlib
@@ -22,13 +22,13 @@ FOLDER = ".retinanet_cache"
 FORM = 1  # of the files
 FACTS, GRAPH = "facts.json", "graph.pb"
 PART = 1 << 20  # bytes
-DIGITS = 20  # of the hash
+DIGITS, SHAPE_DIGITS = 20, 6  # of the two hashes
 # A graph of ours computes, and does nothing else; one that reads or writes files is not opened
 FOREIGN = ("ReadFile", "WriteFile", "PyFunc", "EagerPyFunc", "PyFuncStateless")
 
 
 def _hash_of(path, *others):
-    """Return a hash of a file's content and of JSON values."""
+    """Return a hash of JSON values, and of a file's content."""
     found = hashlib.sha256(json.dumps([FORM, __version__, *others]).encode())
     with Path(path).open("rb") as stream:
         while part := stream.read(PART):
@@ -48,7 +48,7 @@ class GraphCache:
         fault: why it could not be written, None where it could.
 
     Raises:
-        ValueError: Keras does not run on TensorFlow.
+        ValueError: Keras does not run on TensorFlow, or the snapshot is a folder.
         OSError: the snapshot cannot be read.
     """
 
@@ -59,10 +59,12 @@ class GraphCache:
                 f"{keras.backend.backend()} here; leave it out"
             )
         model = Path(model)
-        versions = [version("keras"), version("tensorflow")]
-        self._name, self.fault = model.name, None
-        digits = _hash_of(model, *versions, *shape)
-        self.path = model.parent / FOLDER / f"{model.name}-{digits}.graph"
+        if model.is_dir():
+            raise ValueError(f"{model}: is a folder, and a cache is of model files; leave it out")
+        digits = _hash_of(model, version("keras"), version("tensorflow"))
+        of_shape = hashlib.sha256(json.dumps(shape).encode()).hexdigest()[:SHAPE_DIGITS]
+        self._name, self._digits, self.fault = model.name, digits, None
+        self.path = model.parent / FOLDER / f"{model.name}-{digits}-{of_shape}.graph"
 
     def read(self):
         """Return (facts, f(*inputs) -> arrays) of what is kept; None where nothing is."""
@@ -93,11 +95,12 @@ class GraphCache:
             with written_aside(self.path) as aside, zipfile.ZipFile(aside, "w") as file:
                 file.writestr(FACTS, json.dumps(facts))
                 file.writestr(GRAPH, graph.SerializeToString())
-            for other in self.path.parent.glob(f"{self._name}-{'?' * DIGITS}.graph"):
-                if other != self.path:
+            before = f"{self._name}-{'?' * DIGITS}-{'?' * SHAPE_DIGITS}.graph"
+            for other in self.path.parent.glob(before):
+                if not other.name.startswith(f"{self._name}-{self._digits}"):
                     other.unlink()
-        except OSError as error:
-            self.fault = f"{self.path}: {error.strerror}"
+        except (OSError, ValueError) as error:  # of more than 2 GiB, which protobuf does not take
+            self.fault = f"{self.path}: {getattr(error, 'strerror', None) or error}"
 
     def line(self):
         """Return what became of it, in a sentence."""
@@ -136,7 +139,8 @@ def _opened(content, inputs, outputs):
     kinds = {node.op for node in graph.node}
     if len(graph.library.function) or kinds & set(FOREIGN):
         raise ValueError("no graph of ours")
-    if any(op_def_registry.get(kind).is_stateful for kind in kinds - {"Placeholder"}):
+    known = [op_def_registry.get(kind) for kind in kinds - {"Placeholder"}]
+    if any(one is None or one.is_stateful for one in known):
         raise ValueError("no graph of ours")
     options = tf.compat.v1.ConfigProto()
     options.graph_options.rewrite_options.disable_meta_optimizer = True  # it was done before
