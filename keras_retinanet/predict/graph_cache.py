@@ -19,7 +19,7 @@ from keras_retinanet import __version__
 from keras_retinanet.models.snapshot import written_aside
 
 FOLDER = ".retinanet_cache"
-FORM = 1  # of the files
+FORM = 2  # of the files
 FACTS, GRAPH = "facts.json", "graph.pb"
 PART = 1 << 20  # bytes
 DIGITS, SHAPE_DIGITS = 20, 6  # of the two hashes

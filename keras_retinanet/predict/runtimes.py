@@ -92,16 +92,17 @@ class KerasRuntime:
         count = network.outputs[1].shape[-1]
         self.profile = replace(profile, classes=_filled(profile.classes, count))
         self.canvas_multiple = CANVAS_MULTIPLES.get(keras.backend.backend(), CANVAS_MULTIPLE)
+        dtypes = {layer.compute_dtype for layer in network._flatten_layers()}
+        self.precision = next((low for low in LOW_DTYPES if low in dtypes), "float32")
         sizes = keras.Input((2,), name="sizes") if wanted.batched else None
         detector = retinanet_bbox(network, sizes=sizes, **_last_numbers(wanted, profile))
         self._cache, keep = cache, None
         if cache is not None:
             last = detector.get_layer("filtered_detections").get_config()
-            facts = {"last": last, "profile": self.profile.to_dict()}
+            own = {"profile": self.profile.to_dict(), "precision": self.precision}
+            facts = {"last": last, **own}
             keep = partial(cache.write, facts=facts)
         self._runner = Runner(detector, freeze=is_file, profile=profile, keep=keep)
-        dtypes = {layer.compute_dtype for layer in network._flatten_layers()}
-        self.precision = next((low for low in LOW_DTYPES if low in dtypes), "float32")
 
     @property
     def name(self):
@@ -135,7 +136,7 @@ class KeptRuntime(KerasRuntime):
     def __init__(self, cache, facts, frozen, wanted):
         self.profile = Profile.from_dict(facts["profile"])
         self.canvas_multiple = CANVAS_MULTIPLE
-        self.precision = "bfloat16" if wanted.bfloat16 else "float32"
+        self.precision = facts["precision"]  # a snapshot may have been trained in a lower one
         last = Detect.from_config(facts["last"] | _last_numbers(wanted, self.profile))
         inputs = len(facts["inputs"])
         self._cache, self._runner = cache, KeptRunner(frozen, last, inputs, self.profile)
