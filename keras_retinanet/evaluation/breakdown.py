@@ -111,11 +111,28 @@ def second_largest_iou(boxes, pictures, objects):
     values = np.zeros(len(boxes))
     for rows in parts(counts, PAIRS_AT_ONCE):
         rows = rows[counts[rows] > 1]
+        if not len(rows):
+            continue
         owners = np.repeat(np.arange(len(rows)), counts[rows])
         ends = np.cumsum(counts[rows])
         within = np.arange(len(owners)) - np.repeat(ends - counts[rows], counts[rows])
         others = order[first[rows][owners] + within]
         no_crowd = np.zeros(len(owners), bool)
         ious = iou_of_pairs(boxes[rows[owners]], objects.boxes[others], no_crowd)
-        values[rows] = ious[np.lexsort((ious, owners))][ends - 2]
+        values[rows] = _second_largest(ious, ends, owners)
     return values
+
+
+def _second_largest(values, ends, owners):
+    """Return the second largest of each run of `values`, of two or more.
+
+    Args:
+        values: [n].
+        ends: int64 [runs], where each ends.
+        owners: int64 [n], the run of each value.
+    """
+    starts = np.concatenate([[0], ends[:-1]])
+    largest = np.maximum.reduceat(values, starts)
+    is_largest = values == largest[owners]
+    others = np.maximum.reduceat(np.where(is_largest, -np.inf, values), starts)
+    return np.where(np.add.reduceat(is_largest, starts, dtype=np.int64) > 1, largest, others)

@@ -6,6 +6,7 @@ that of Guo et al. 2017 (arXiv:1706.04599): it makes the likelihood of what came
 """
 
 import math
+import sys
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from keras_retinanet.utils.temperature import tempered
 
 BINS = 10  # of equal width
 COLDEST, HOTTEST = 0.05, 20.0  # temperatures looked among
-HALVINGS = 60
+STEPS, CLOSE = 60, 1e-12  # at most, and the relative step that ends them
 LEAST = 1e-7  # scores are taken from so far inside 0 and 1
 
 
@@ -58,23 +59,28 @@ def calibration_error(table):
 def best_temperature(scores, hits):
     """Return the temperature under which what came out is likeliest; nan where nothing tells.
 
-    The likelihood is concave in 1 / temperature, so that its slope is halved towards 0. Where all
-    or none are right, no temperature is the best.
+    The likelihood is concave in 1 / temperature: Newton's steps find where its slope is 0, and
+    halves of what is left where they lead out of it. Where all or none are right, no temperature is
+    the best.
     """
     hits = np.asarray(hits, bool)
     if not len(hits) or hits.all() or not hits.any():
         return math.nan
     inside = np.clip(np.asarray(scores, np.float64), LEAST, 1 - LEAST)
     logits = np.log(inside) - np.log1p(-inside)
-
-    def slope(inverse):
-        return float((logits * (hits - 1 / (1 + np.exp(-inverse * logits)))).sum())
-
     low, high = 1 / HOTTEST, 1 / COLDEST
-    for _ in range(HALVINGS):
-        middle = math.sqrt(low * high)
-        low, high = (middle, high) if slope(middle) > 0 else (low, middle)
-    return 1 / math.sqrt(low * high)
+    inverse = math.sqrt(low * high)
+    for _ in range(STEPS):
+        chances = 1 / (1 + np.exp(-inverse * logits))
+        slope = float((logits * (hits - chances)).sum())
+        curvature = float((logits**2 * chances * (1 - chances)).sum())
+        low, high = (inverse, high) if slope > 0 else (low, inverse)
+        before, inverse = inverse, inverse + slope / max(curvature, sys.float_info.min)
+        if not low < inverse < high:
+            inverse = math.sqrt(low * high)
+        if abs(inverse - before) <= CLOSE * inverse:
+            break
+    return 1 / inverse
 
 
 def calibration(outcomes, pictures, seed=0):

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from keras_retinanet.evaluation.coco_numbers import RECALLS
-from keras_retinanet.evaluation.matching import pair, rank
+from keras_retinanet.evaluation.matching import overlapping
 
 BACKGROUND = 0.1  # IoU, t_b of the paper
 LOCALISATION, CLASSIFICATION, DUPLICATE, FALSE_BACKGROUND, BOTH = range(5)
@@ -89,22 +89,28 @@ def _best_overlaps(true, found):
     """
     rows = np.flatnonzero(~true.crowd)
     some = replace(true.rows(rows), labels=np.zeros(len(rows), np.int64))
-    ranked = rank(replace(found, labels=np.zeros_like(found.labels)), max(1, len(found.labels)))
-    pairs = pair(some, ranked.found, 1, BACKGROUND)
-    detections, objects = ranked.rows[pairs.found], rows[pairs.true]
+    of_one_class = replace(found, labels=np.zeros_like(found.labels))
+    detections, objects, ious = overlapping(some, of_one_class, 1, BACKGROUND)
+    objects = rows[objects]
     is_own = found.labels[detections] == true.labels[objects]
     return tuple(
-        _best(detections[chosen], objects[chosen], pairs.ious[chosen], len(found.labels))
+        _best(detections[chosen], objects[chosen], ious[chosen], len(found.labels))
         for chosen in (is_own, ~is_own)
     )
 
 
 def _best(detections, objects, ious, count):
-    """Return the largest IoU of each of `count` detections, and its object; the first of equals."""
-    order = np.lexsort((-objects, ious, detections))
+    """Return the largest IoU of each of `count` detections, and its object; the first of equals.
+
+    Pairs of a detection lie together, in the order of the objects.
+    """
     best, rows = np.zeros(count), np.full(count, -1)
-    best[detections[order]] = ious[order]  # the last of a detection stays: its largest
-    rows[detections[order]] = objects[order]
+    starts = np.flatnonzero(np.diff(detections, prepend=-1))
+    if len(starts):
+        found = detections[starts]
+        best[found] = np.maximum.reduceat(ious, starts)
+        others = np.where(ious == best[detections], objects, objects.max() + 1)
+        rows[found] = np.minimum.reduceat(others, starts)
     return best, rows
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from keras_retinanet.evaluation.columns import FoundBoxes
 
-PAIRS_AT_ONCE = 1_000_000  # 100 MB of intermediate columns
+PAIRS_AT_ONCE = 200_000  # 20 MB of intermediate columns
 NOT_QUITE_ONE = 1 - 1e-10  # pycocotools lets a threshold of 1 be missed by rounding
 
 
@@ -81,6 +81,19 @@ def pair(true, found, classes, least):
         found: FoundBoxes by picture and class.
         classes: number of classes.
     """
+    wanted = found.pictures * classes + found.labels
+    return _in_rounds(*overlapping(true, found, classes, least), wanted)
+
+
+def overlapping(true, found, classes, least):
+    """Return (row of found, row of true, IoU), each [P], of the pairs of one picture and class.
+
+    Args:
+        true: TrueBoxes.
+        found: FoundBoxes; the pairs are in their order, and those of one in the order of `true`.
+        classes: number of classes.
+        least: the IoU from which they are pairs.
+    """
     keys = true.pictures * classes + true.labels
     order = np.argsort(keys, kind="stable")
     wanted = found.pictures * classes + found.labels
@@ -90,8 +103,7 @@ def pair(true, found, classes, least):
         _overlapping(true, found, order, first, counts, rows, least)
         for rows in parts(counts, PAIRS_AT_ONCE)
     ]
-    rows, objects, ious = (np.concatenate(column) for column in zip(*pieces, strict=True))
-    return _in_rounds(rows, objects, ious, wanted)
+    return tuple(np.concatenate(column) for column in zip(*pieces, strict=True))
 
 
 def match(pairs, true, ignored, thresholds):

@@ -1,12 +1,12 @@
 """retinanet-predict --serve: from the command line to answers, until a signal ends it."""
 
 import json
-import os
-import signal
-import threading
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 
+import cv2
 import numpy as np
 import pytest
 
@@ -39,33 +39,32 @@ def model(tmp_path):
     return path
 
 
-def test_it_answers_as_the_detector_does_and_ends_well_at_a_signal(outcome, model):
+def test_it_answers_as_the_detector_does_and_ends_well_at_a_signal(model):
     with bound_socket("127.0.0.1", 0) as free:
         port = free.getsockname()[1]
     picture = np.random.default_rng(0).integers(0, 255, (60, 90, 3), np.uint8)
     content = encoded(picture)
-    address, told = f"http://127.0.0.1:{port}", {}
-
-    def ask():
+    address = f"http://127.0.0.1:{port}"
+    words = [model, "--serve", port, "--threshold", "0.005"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "keras_retinanet.bin.predict", *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
         try:
-            until(lambda: answers(address), 60)
-            told["detections"] = answer(f"{address}/detect", content)["detections"]
+            until(lambda: answers(address), 120)
+            found = answer(f"{address}/detect", content)["detections"]
         finally:
-            if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:  # which ends the tests
-                os.kill(os.getpid(), signal.SIGTERM)
-
-    asking = threading.Thread(target=ask)
-    asking.start()
-    code, errors = outcome(predict, [model, "--serve", port, "--threshold", "0.005"])
-    asking.join()
-    assert (code, errors) == (0, "")
-    import cv2
-
+            process.terminate()
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0 and "Traceback" not in errors
     (expected,) = Detector(model, threshold=0.005).predict(
         cv2.imdecode(np.frombuffer(content, np.uint8), 1)
     )
-    assert len(expected) == len(told["detections"]) > 0
-    boxes = [one["box"] for one in told["detections"]]
+    assert len(expected) == len(found) > 0
+    boxes = [one["box"] for one in found]
     np.testing.assert_allclose(boxes, expected.boxes, atol=0.01)
 
 

@@ -49,11 +49,14 @@ def test_a_draw_is_the_dataset_with_pictures_repeated(seed):
             assert ap == pytest.approx(expected[key], abs=1e-12)
 
 
-def test_many_draws_at_once_and_few_give_the_same(monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "value"), [("CELLS_AT_ONCE", 1), ("CELLS_AT_ONCE", 60), ("SMALL", 1)]
+)
+def test_many_draws_at_once_and_few_give_the_same(monkeypatch, name, value):
     matched = prepare(columns_of_coco(*drawn(1)))
     weights = bootstrap.draw(np.random.default_rng(0), matched.columns.pictures, 20)
     whole = bootstrap.drawn_ap(matched, weights)
-    monkeypatch.setattr(bootstrap, "CELLS_AT_ONCE", 1)
+    monkeypatch.setattr(bootstrap, name, value)
     np.testing.assert_array_equal(bootstrap.drawn_ap(matched, weights), whole)
 
 

@@ -1,20 +1,22 @@
 """A server on a port: full, slow and vanishing clients, and its end."""
 
 import json
-import os
 import signal
 import socket
-import threading
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
+from pathlib import Path
 
 import pytest
 
 from keras_retinanet.serve import server as module
 from keras_retinanet.serve.server import address_of, bound_socket, is_loopback
-from tests.serve.conftest import LIMITS, make, until
+from tests.serve.conftest import LIMITS, until
+
+ROOT = Path(__file__).parents[2]
 
 
 def get(served, path="/health"):
@@ -127,27 +129,10 @@ def test_a_connection_that_sends_no_request_is_closed(served, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_once_what_is_in_work_is_answered(png, number):
-    app, runtime = make()
-    bound, answers = bound_socket("127.0.0.1", 0), []
-    address = SimpleNamespace(address=address_of(bound))
-
-    def ask():
-        runtime.gate.clear()
-        with ThreadPoolExecutor(1) as pool:
-            answer = pool.submit(post, address, png)
-            until(lambda: in_work(address) == 1)
-            os.kill(os.getpid(), number)
-            until(lambda: server.should_exit)
-            runtime.gate.set()
-            answers.append(answer.result())
-
-    asking = threading.Thread(target=ask)
-    server = module.make_server(app, LIMITS.connections, asking.start)
-    before = signal.getsignal(number)
-    server.run(sockets=[bound])
-    asking.join()
-    assert answers[0][0] == 200 and signal.getsignal(number) is before
+def test_a_signal_ends_it_once_what_is_in_work_is_answered(number):
+    words = [sys.executable, "-m", "tests.serve.stopped_server", str(int(number))]
+    done = subprocess.run(words, timeout=120, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_taken_port_and_a_foreign_address_are_named():
