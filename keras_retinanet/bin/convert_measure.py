@@ -90,13 +90,13 @@ def dataset_pictures(options, profile, most):
 
     from keras_retinanet.bin.evaluate_detect import create_generator
     from keras_retinanet.bin.evaluate_exported import unchanged
-    from keras_retinanet.evaluation.detect import load_prepared
+    from keras_retinanet.evaluation.loading import load_prepared
 
     generator = create_generator(options, profile, unchanged)
     generator = generator.tiled or generator
     order = np.random.default_rng(0).permutation(generator.size())[:most]
     loaded = (load_prepared(generator, int(index)) for index in order)
-    found = [image for _, image, _ in filter(None, loaded)]
+    found = [one.prepared for one in filter(None, loaded)]
     if not found:
         raise ValueError("--calibrate-on: the dataset has no pictures")
     return found

@@ -160,13 +160,15 @@ def detect(args):
         runner, threshold = make_runner(args, network, seen.size(), labels)
         name = "keras"
     warm_up(runner, generator)
-    detections, seconds = detect_dataset(generator, runner, threshold, most, args.save_path)
+    limits = (threshold, most, args.save_path, args.batch_size or 1)
+    detections, seconds = detect_dataset(generator, runner, *limits)
     options = {
         "model": str(args.model),
         "runtime": name,
         "bfloat16": args.bfloat16,
         "score_threshold": threshold,
         "max_detections": most,
+        "batch_size": args.batch_size or 1,
         "image_min_side": generator.image_min_side,
         "image_max_side": generator.image_max_side,
         "no_resize": generator.no_resize,

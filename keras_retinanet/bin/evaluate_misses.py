@@ -104,7 +104,7 @@ def _traced(columns, missed, detector, rules, labels, generator):
     import numpy as np
 
     from keras_retinanet.evaluation.dataset_columns import class_names_of, image_ids_of
-    from keras_retinanet.evaluation.detect import load_prepared
+    from keras_retinanet.evaluation.loading import load_prepared
     from keras_retinanet.evaluation.misses import trace
     from keras_retinanet.models.snapshot import profile_of
     from keras_retinanet.predict.before_selection import dense_function
@@ -117,15 +117,15 @@ def _traced(columns, missed, detector, rules, labels, generator):
     order = np.argsort(ids, kind="stable")  # columns go by ascending id
     for picture in np.unique(true.pictures[missed]).tolist():
         index = int(order[picture])
-        image, prepared, placement = load_prepared(generator, index)
+        loaded = load_prepared(generator, index)
         objects = np.flatnonzero((true.pictures == picture) & ~true.crowd)
         boxes = np.concatenate(
             [true.boxes[objects, :2], true.boxes[objects, :2] + true.boxes[objects, 2:]], axis=1
         )
         rows = np.flatnonzero(missed[objects])
-        output = dense(prepared, placement, image.shape[:2])
+        output = dense(loaded.prepared, loaded.placement, loaded.original.shape[:2])
         found = trace(boxes, kinds[true.labels[objects]], rows, output, rules)
-        sides = _sides(boxes[rows], placement)
+        sides = _sides(boxes[rows], loaded.placement)
         for row, miss, side in zip(rows, found, sides, strict=True):
             name, area = names[true.labels[objects[row]]], true.areas[objects[row]]
             facts = {

@@ -17,12 +17,12 @@ MAX_DETECTIONS = 100  # of a model, in a picture; a results file is measured as 
 DRAWS = 500  # as of evaluation.bootstrap, whose import would load NumPy; a test holds them equal
 GONE = {
     "convert_model": "--convert-model is not needed any more: a network is converted by itself",
-    "group_method": "--group-method does nothing here: pictures are measured one by one",
+    "group_method": "--group-method does nothing here: pictures of one size go together",
 }
 # options that say how a model sees pictures, of which a results file needs nothing
 OF_MODELS = (
     *("backbone", "config", "save_path", "tile", "tile_overlap", "no_resize", "misses"),
-    *("image_min_side", "image_max_side", "coordinator", "processes", "bfloat16"),
+    *("image_min_side", "image_max_side", "coordinator", "processes", "bfloat16", "batch_size"),
 )
 
 
@@ -91,6 +91,11 @@ def _add_pictures(parser):
 
 def _add_machine(parser):
     parser.add_argument("--gpu", help='ids of the GPUs to use, "0" or "0,1"; "cpu" for none')
+    parser.add_argument(
+        "--batch-size",
+        type=number(int, low=1),
+        help="pictures, or tiles, of one size that the model gets at a time (1)",
+    )
     add_bfloat16(parser)
     add_processes(parser)
 

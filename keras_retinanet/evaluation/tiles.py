@@ -7,18 +7,18 @@ from keras_retinanet.utils.detections import NOTHING
 from keras_retinanet.utils.tiles import merge_detections
 
 
-def detect_tiles(generator, model, score_threshold=0.05, max_detections=100):
+def detect_tiles(generator, model, score_threshold=0.05, max_detections=100, batch_size=1):
     """Detect in the tiles of every picture; an object is one detection, however it is cut.
 
     Args:
         generator: dataset whose `tiled` is a `TiledGenerator` of it.
-        model, score_threshold, max_detections: as of `detect_dataset`.
+        model, score_threshold, max_detections, batch_size: as of `detect_dataset`, of tiles.
 
     Returns:
         One `Detections` for each picture of `generator`, and the mean seconds for a picture.
     """
     tiled = generator.tiled
-    of_tiles, seconds = detect_dataset(tiled, model, score_threshold, None)
+    of_tiles, seconds = detect_dataset(tiled, model, score_threshold, None, batch_size=batch_size)
     pictures = generator.size()
     found = [
         _picture(

@@ -44,7 +44,8 @@ dialog p{margin:8px 0 0;overflow-wrap:anywhere}
 @media print{:root{--ground:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#bbb;--bar:#0072b2;
 --bad:#c2410c;--c0:#0072b2;--c6:#8a7d00}
 .filters,dialog,.hint{display:none!important}.scroll{max-height:none;overflow:visible}
-section{border:0;padding:8px 0}figure,svg,tr,.tile{break-inside:avoid}h2,h3{break-after:avoid}
+section{border:0;padding:8px 0}figure,svg,tr,.tile{break-inside:avoid}
+h2,h3,h2+p,h3+p{break-after:avoid}
 .matrix td,.bar,.bad,i{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """
 

@@ -71,13 +71,17 @@ class FakeDetector:
         self.rows = rows
 
     def predict_on_batch(self, images):
-        assert images.shape[0] == 1 and images.dtype == np.float32
-        found = self.found[round(float(images[0, 0, 0, 0]) + 100.0)]
+        assert images.dtype == np.float32
+        rows = [self._rows_of(round(float(image[0, 0, 0]) + 100.0)) for image in images]
+        return [np.stack(column) for column in zip(*rows, strict=True)]
+
+    def _rows_of(self, index):
+        found = self.found[index]
         padding = ((0, self.rows - len(found.scores)), (0, 0))
         boxes = np.pad(found.boxes * self.scale, padding, constant_values=-1)
         scores = np.pad(found.scores, padding[0], constant_values=-1)
         labels = np.pad(found.labels, padding[0], constant_values=-1)
-        return boxes[None], scores[None], labels[None]
+        return boxes, scores, labels
 
 
 class FakeNetwork:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from keras_retinanet.evaluation import detect_dataset, evaluate, labels_of, truths_of
+from keras_retinanet.evaluation.loading import WAITING, Loaded, in_batches
 from keras_retinanet.utils import eval as old_eval
 from keras_retinanet.utils.compute_overlap import compute_overlap
 from tests.evaluation.fakes import (
@@ -45,6 +46,62 @@ def test_detect_dataset_keeps_scores_above_the_threshold_and_the_best_of_all_cla
 
 def test_detect_dataset_of_no_images_is_empty_and_takes_no_time():
     assert detect_dataset(FakeGenerator([], {0: "cat"}), FakeDetector([])) == ([], 0.0)
+
+
+class _OfTwoSizes(FakeGenerator):
+    """Every third image is twice as wide, none is prepared before the model has room."""
+
+    def load_image(self, index):
+        image = super().load_image(index)
+        return image.repeat(2, axis=1) if index % 3 == 0 else image
+
+    def preprocess_image(self, image):
+        return image.astype(np.float32) - 100.0
+
+
+class _Noting(FakeDetector):
+    """Note the shapes of the batches."""
+
+    def __init__(self, found):
+        super().__init__(found)
+        self.shapes = []
+
+    def predict_on_batch(self, images):
+        self.shapes.append(images.shape[:3])
+        return super().predict_on_batch(images)
+
+
+def test_images_of_one_size_go_together_and_stay_in_order():
+    rng = np.random.default_rng(0)
+    found = [detections((0, score, *LEFT), (1, score / 2, *RIGHT)) for score in rng.random(20)]
+    generator = _OfTwoSizes([truths()] * 20, {0: "cat", 1: "dog"})
+    alone, _ = detect_dataset(generator, _Noting(found))
+    model = _Noting(found)
+    together, seconds = detect_dataset(generator, model, batch_size=4)
+    assert [shape[0] for shape in model.shapes] == [4] * 4 + [3, 1]
+    assert {shape[1:] for shape in model.shapes} == {(80, 120), (80, 240)}
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one.scores, other.scores)
+        np.testing.assert_array_equal(one.boxes, other.boxes)
+    assert seconds > 0
+
+
+def test_images_whose_size_is_rare_do_not_wait_for_ever():
+    def loaded(index, width):
+        return Loaded(index, None, np.zeros((1, width, 3)), None)
+
+    images = [loaded(index, index + 1) for index in range(12)]  # no two of one size
+    batches = list(in_batches(iter(images), 2))
+    assert [[one.index for one in batch] for batch in batches] == [[i] for i in range(12)]
+    taken = []
+
+    def watched():
+        for one in images:
+            taken.append(one.index)
+            yield one
+
+    first = next(in_batches(watched(), 2))
+    assert first[0].index == 0 and len(taken) == 2 * WAITING
 
 
 def test_detect_dataset_raises_what_a_broken_image_raises():
