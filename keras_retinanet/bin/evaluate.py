@@ -33,7 +33,8 @@ def measure(args, generator, detections, found, others=None):
     by_class = evaluation.average_precisions(truths, detections, labels, args.iou_threshold)
     columns = columns_of_dataset(generator, found)
     analysis = analyse(columns, args.iou_threshold)
-    numbers, of_classes = measure_analysis(analysis, args.draws, args.seed)
+    ancestors = ancestors_of(generator)
+    numbers, of_classes = measure_analysis(analysis, args.draws, args.seed, ancestors)
     names = class_names_of(generator, columns)
     classes = dict(zip(names, of_classes, strict=True))
     for label, (ap, instances) in by_class.items():
@@ -49,6 +50,20 @@ def measure(args, generator, detections, found, others=None):
         "images": generator.size(),
     }
     return whole, by_class, analysis
+
+
+def ancestors_of(generator):
+    """Return {label: labels of the classes above it} of a dataset with a tree of classes.
+
+    Where the tree's file is of no use, a line says so: everything else can still be measured.
+    """
+    from keras_retinanet.preprocessing.samples import AnnotationError
+
+    try:
+        return getattr(generator, "label_ancestors", {})
+    except AnnotationError as error:
+        print(f"{error}. Open Images' AP with parent classes is left out")
+        return {}
 
 
 def store(args, generator, analysis):

@@ -21,6 +21,7 @@ from keras_retinanet.evaluation.confusion import confusion_matrix, sparse
 from keras_retinanet.evaluation.errors import error_numbers
 from keras_retinanet.evaluation.lrp import lrp_by_class, nan_mean
 from keras_retinanet.evaluation.open_images import CHALLENGE, open_images_by_class
+from keras_retinanet.evaluation.parents import spread
 from keras_retinanet.evaluation.voc import METRICS, voc_by_class
 
 
@@ -36,13 +37,17 @@ def measure(columns, iou_threshold=0.5, draws=bootstrap.DRAWS, seed=0):
     return measure_analysis(analyse(columns, iou_threshold), draws, seed)
 
 
-def measure_analysis(analysis, draws=bootstrap.DRAWS, seed=0):
-    """Return what `measure` does, of an Analysis."""
+def measure_analysis(analysis, draws=bootstrap.DRAWS, seed=0, ancestors=None):
+    """Return what `measure` does, of an Analysis.
+
+    Args:
+        ancestors: {class id: ids of the classes above it}, of a dataset that has a tree of them.
+    """
     matched, iou_threshold = analysis.matched, analysis.iou_threshold
     areas = accumulate_areas(matched)
     parts = [
         _pascal(analysis.columns, iou_threshold),
-        _open_images(analysis.columns, iou_threshold),
+        _open_images(analysis.columns, iou_threshold, ancestors),
         _at_one_threshold(analysis),
         _intervals(matched, draws, seed),
     ]
@@ -88,10 +93,17 @@ def _pascal(columns, iou_threshold):
     return {"voc": {name: nan_mean([each[name] for each in classes]) for name in METRICS}}, classes
 
 
-def _open_images(columns, iou_threshold):
+def _open_images(columns, iou_threshold, ancestors):
     values = open_images_by_class(columns, iou_threshold)
     whole = {"AP": nan_mean(values), "group_weight": CHALLENGE}
-    return {"open_images": whole}, [{"open_images": value} for value in values]
+    classes = [{"open_images": value} for value in values]
+    if ancestors:
+        wide = spread(columns, ancestors)
+        values = dict(zip(wide.classes, open_images_by_class(wide, iou_threshold), strict=True))
+        whole["AP_with_parents"] = nan_mean(list(values.values()))
+        for key, numbers in zip(columns.classes, classes, strict=True):
+            numbers["open_images_with_parents"] = values[key]
+    return {"open_images": whole}, classes
 
 
 def _at_one_threshold(analysis):

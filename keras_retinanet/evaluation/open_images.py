@@ -7,8 +7,8 @@ class, it belongs to the group. All detections of a group are one: true, with th
 scores; a group without any is missed. `weight` 1 counts groups so, as the challenge does; with 0
 groups and their detections do not count, as in the dataset's first metric (V2).
 
-The challenge also spreads boxes to parent classes and counts only classes that were checked for a
-picture; both are the dataset's business, before boxes come here.
+The challenge also spreads boxes to parent classes, see `parents`, and counts only classes that were
+checked for a picture, which is the dataset's business, before boxes come here.
 """
 
 import numpy as np

@@ -13,6 +13,7 @@ from keras_retinanet.preprocessing.csv_text import shown
 from keras_retinanet.preprocessing.open_images_boxes import read_boxes
 from keras_retinanet.preprocessing.open_images_cache import cached_boxes
 from keras_retinanet.preprocessing.open_images_classes import (
+    ancestors,
     find_hierarchy_parent,
     get_labels,
     load_hierarchy,
@@ -82,6 +83,8 @@ class OpenImagesGenerator(ShareTableGenerator):
         ignored = ignored_labels(ignore_classes)
         kept = [label for label in kept if names[label] not in ignored]
         self.id_to_labels = {label: names[old] for label, old in enumerate(kept)}
+        keys = {label: key for key, label in cls_index.items()}
+        self._class_ids = {keys[old]: label for label, old in enumerate(kept)}
         chosen = np.array([ignored.get(names[old], NOT_CHOSEN) for old in range(len(names))])
         chosen[kept] = np.arange(len(kept))
         table = _table(boxes, chosen, self.base_dir, skip_group_of, ignore_classes)
@@ -92,6 +95,22 @@ class OpenImagesGenerator(ShareTableGenerator):
     def hierarchy(self):
         """The tree of classes, as `load_hierarchy` gives it."""
         return load_hierarchy(self.metadata_dir, self.version)
+
+    @cached_property
+    def label_ancestors(self):
+        """{label: labels of the dataset's classes above it in the hierarchy}, of those with any.
+
+        Raises:
+            AnnotationError: the hierarchy's file is not there, or not one.
+        """
+        known = self._class_ids
+        above = {key: [known[one] for one in ids if one in known] for key, ids in self._above()}
+        return {known[key]: sorted(labels) for key, labels in above.items() if labels}
+
+    def _above(self):
+        return [
+            (key, ids) for key, ids in ancestors(self.hierarchy).items() if key in self._class_ids
+        ]
 
     def _kept(self, names, cls_index, labels_filter, parent_label):
         """Return the labels of the classes to keep, in the order of their new numbers."""

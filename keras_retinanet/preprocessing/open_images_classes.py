@@ -108,6 +108,20 @@ def load_hierarchy_children(hierarchy):
     return list(dict.fromkeys(node["LabelName"] for node in _nodes(hierarchy)))
 
 
+def ancestors(hierarchy):
+    """Return {class id: set of the ids above it}, of a tree in which one may stand more than once.
+
+    Parts (a wheel of a car) are no kinds and do not count.
+    """
+    above, waiting = {}, [(hierarchy, frozenset())]
+    while waiting:
+        node, path = waiting.pop()
+        name = node["LabelName"]
+        above.setdefault(name, set()).update(path - {name})
+        waiting += [(child, path | {name}) for child in node.get("Subcategory", [])]
+    return above
+
+
 def find_hierarchy_parent(hierarchy, parent_cls):
     """Return the tree below a class id, or None."""
     return next((node for node in _nodes(hierarchy) if node["LabelName"] == parent_cls), None)

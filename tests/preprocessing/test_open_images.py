@@ -1,5 +1,6 @@
 """The Open Images dataset: every release's files, filters, the index's cache, and errors."""
 
+import csv
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_retinanet.bin import evaluate
 from keras_retinanet.preprocessing import open_images_cache
 from keras_retinanet.preprocessing.open_images import (
     OpenImagesGenerator,
@@ -17,6 +19,7 @@ from keras_retinanet.preprocessing.open_images import (
     load_hierarchy,
     load_hierarchy_children,
 )
+from keras_retinanet.preprocessing.open_images_classes import ancestors
 from keras_retinanet.preprocessing.samples import AnnotationError, AnnotationWarning
 
 HEADER = (
@@ -143,6 +146,32 @@ def test_classes_to_ignore_need_not_be_among_those_kept(opened):
     assert everything.classes == {"Pet": 0, "Cat": 1, "Dog": 2}
     assert everything.image_names == ("bb.jpg", "aa.jpg")  # although nothing else is in aa
     assert everything.load_ignored(1)["bboxes"].tolist() == [[0, 0, 50, 40]]
+
+
+def test_classes_know_those_above_them_that_the_dataset_has(opened):
+    assert opened().label_ancestors == {1: [0], 2: [0]}  # cats and dogs are pets
+    assert opened(labels_filter=["Cat", "Pet"]).label_ancestors == {0: [1]}
+    assert opened(labels_filter=["Cat", "Car"]).label_ancestors == {}
+    above = ancestors(HIERARCHY)
+    assert above["/m/cat"] == {"/m/entity", "/m/pet", "/m/unboxed"}
+    assert above["/m/entity"] == set() and "/m/wheel" not in above
+
+
+def test_the_classes_above_a_cat_of_the_real_hierarchy(real_data):
+    folder = real_data / "formats" / "openimages"
+    text = (folder / "class-descriptions-boxable.csv").read_text()
+    keys = {name: key for key, name in csv.reader(text.splitlines())}
+    tree = json.loads((folder / "bbox_labels_hierarchy_from_official_names.json").read_text())
+    above = ancestors(tree)[keys["Cat"]]
+    assert {keys["Animal"], keys["Mammal"]} <= above and keys["Dog"] not in above
+
+
+def test_without_a_hierarchy_all_but_its_number_is_measured(opened, tmp_path, capsys):
+    generator, later = opened(), opened()
+    assert evaluate.ancestors_of(generator) == {1: [0], 2: [0]} and not capsys.readouterr().out
+    (tmp_path / "2018_04" / "bbox_labels_600_hierarchy.json").unlink()
+    assert evaluate.ancestors_of(later) == {}
+    assert "AP with parent classes is left out" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
