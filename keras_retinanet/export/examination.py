@@ -5,6 +5,7 @@ detector's own layer, so that they are compared as detections, too.
 """
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from keras_retinanet.export.precision import INT8
 from keras_retinanet.export.runtimes import DETECTIONS, open_file
 from keras_retinanet.layers import FilterDetections
 from keras_retinanet.models.equalising import equalised
+from keras_retinanet.models.exporting import resized
 from keras_retinanet.models.retinanet import network_of, retinanet_bbox
 from keras_retinanet.models.snapshot import profile_of
 from keras_retinanet.utils.normalisation import normalised
@@ -85,14 +87,31 @@ def with_threshold(detector, score_threshold):
 
 
 def _opened(model, path, outputs, tail):
-    """Return (version of the runtime, run, numbers of the suppression that is left to do)."""
+    """Return (file in its runtime, numbers of the suppression that is left to do)."""
     if outputs == "trt":  # no runtime at hand has the operator: all that stands before it
         cut = path.with_name("cut.onnx")
         onnx_file.save_onnx(onnx_file.without_operator(model), cut)
-        opened, numbers = open_file(cut, "all-boxes"), onnx_file.numbers_of_operator(model)
-        return opened.version, opened.detect, numbers
-    opened = open_file(path, outputs)
-    return opened.version, opened.detect, _numbers(tail)
+        return open_file(cut, "all-boxes"), onnx_file.numbers_of_operator(model)
+    return open_file(path, outputs), _numbers(tail)
+
+
+def _cases_of_files(detector, opened, batches, threshold):
+    """Return a `gate.Case` for the first picture of each size, given as the bytes of a file.
+
+    Args:
+        opened: file that takes them, all in one batch.
+        batches: of levels, red first.
+    """
+    profile = profile_of(detector)
+    pictures = list({levels.shape[1:3]: levels[0] for levels in batches}.values())
+    theirs = opened.detect_as_files(pictures)
+    cases = []
+    for picture, *found in zip(pictures, *theirs, strict=True):
+        levels, scale = (np.asarray(value) for value in resized(picture, profile))
+        boxes, scores, labels = (np.asarray(one) for one in _runs(detector)(levels[None]))
+        ours, found = (boxes / scale, scores, labels), [values[None] for values in found]
+        cases.append(gate.compare_batch(picture.shape[:2], ours, found, threshold))
+    return cases
 
 
 def examine(detector, model, form, path, batches, precision, outputs=DETECTIONS):
@@ -111,16 +130,22 @@ def examine(detector, model, form, path, batches, precision, outputs=DETECTIONS)
         outputs: what it gives, a key of `COMPARED`.
     """
     path, tail = Path(path), tail_of(detector)
-    version, run, numbers = _opened(model, path, outputs, tail)
+    opened, numbers = _opened(model, path, outputs, tail)
 
-    def report(asked, run, threshold):
+    def report(asked, opened, threshold):
         is_whole = outputs == DETECTIONS
-        run = run if is_whole else _suppressed(run, numbers, threshold)
-        return gate.examine(_runs(asked), run, batches, threshold, COMPARED[outputs])
+        run = opened.detect if is_whole else _suppressed(opened.detect, numbers, threshold)
+        found = gate.examine(_runs(asked), run, batches, threshold, COMPARED[outputs])
+        if not getattr(opened, "takes_files", False):
+            return found
+        cases = _cases_of_files(asked, opened, batches, threshold)
+        rows = sum(case.rows for case in cases)
+        note = f"{found.note}; {rows} of them in pictures given as files"
+        return replace(found, cases=(*found.cases, *cases), note=note)
 
-    found = report(detector, run, tail.score_threshold)
+    found = report(detector, opened, tail.score_threshold)
     if found.rows:
-        return found, version
+        return found, opened.version
     threshold = _findable(detector, batches)
     lower = with_threshold(detector, threshold)
     if outputs == DETECTIONS:
@@ -128,5 +153,5 @@ def examine(detector, model, form, path, batches, precision, outputs=DETECTIONS)
         with like_ranges(detector, precision):
             lowered = form.with_score_threshold(model, detector, threshold)
         form.write(lowered, copy, precision)
-        run = open_file(copy).detect
-    return report(lower, run, threshold), version
+        opened = open_file(copy)
+    return report(lower, opened, threshold), opened.version

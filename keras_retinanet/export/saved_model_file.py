@@ -10,6 +10,9 @@ from keras_retinanet.models.snapshot import MEMBER
 class SavedModelFile:
     """A SavedModel in TensorFlow; see `export.runtimes`.
 
+    Attributes:
+        takes_files: whether it has the signature that `detect_as_files` asks.
+
     Raises:
         ValueError: it is none, or none of ours, or TensorFlow is not installed.
     """
@@ -25,6 +28,7 @@ class SavedModelFile:
         try:
             self._model = tf.saved_model.load(str(path))  # which its functions need alive
             self._run = self._model.signatures["serving_default"]
+            self.takes_files = "serving_bytes" in self._model.signatures
         except Exception as error:  # of many classes, where files are damaged
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ValueError(f"{path}: TensorFlow cannot open it: {reason}") from error
@@ -35,6 +39,14 @@ class SavedModelFile:
         import tensorflow as tf
 
         found = self._run(images=tf.constant(levels))
+        return [found[name].numpy() for name in OUTPUTS]
+
+    def detect_as_files(self, pictures):
+        """Return boxes, scores and labels of uint8 RGB pictures that are given as PNG files."""
+        import tensorflow as tf
+
+        files = tf.stack([tf.io.encode_png(picture) for picture in pictures])
+        found = self._model.signatures["serving_bytes"](image_bytes=files)
         return [found[name].numpy() for name in OUTPUTS]
 
 

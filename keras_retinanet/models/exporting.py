@@ -147,8 +147,11 @@ def takes_bytes(profile):
     return plain and (not profile.resize or profile.resize_rule == "opencv")
 
 
-def _resized(image, profile):
-    """Return a picture [H, W, 3] as the network sees it, in levels, and its scale."""
+def resized(image, profile):
+    """Return a picture uint8 [H, W, 3] as the network sees it, in levels, and its scale.
+
+    It is what `serving_bytes` does, in TensorFlow.
+    """
     import tensorflow as tf
 
     if not profile.resize:
@@ -169,7 +172,7 @@ def _of_bytes(serve, profile):
 
     def of_one(file):
         image = tf.io.decode_image(file, channels=3, expand_animations=False)
-        image, scale = _resized(tf.ensure_shape(image, (None, None, 3)), profile)
+        image, scale = resized(tf.ensure_shape(image, (None, None, 3)), profile)
         found = {name: values[0] for name, values in serve(image[None]).items()}
         is_there = found["labels"][:, None] >= 0
         return found | {"boxes": tf.where(is_there, found["boxes"] / scale, -1.0)}

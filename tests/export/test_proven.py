@@ -115,6 +115,27 @@ def test_folders_of_the_user_stay_as_they_are(detector, tmp_path, monkeypatch):
     assert not (tmp_path / "other").exists()
 
 
+def test_pictures_given_as_files_are_compared_too(detector, tmp_path, monkeypatch):
+    from keras_retinanet.export.proven import FOLDER, Rejected, export
+    from keras_retinanet.models import exporting
+
+    report = export(detector, tmp_path / "saved", kind=FOLDER)
+    assert report["passed"] and len(report["cases"]) == 4 + 2  # two sizes, alone and in pairs
+    rows = sum(case["rows"] for case in report["cases"][4:])
+    assert rows > 5 and f"; {rows} of them in pictures given as files" in report["line"]
+    right = exporting._of_bytes
+
+    def shifted(serve, profile):
+        of_bytes = right(serve, profile)
+        return lambda files: {
+            key: value + 0.2 if key == "boxes" else value for key, value in of_bytes(files).items()
+        }
+
+    monkeypatch.setattr(exporting, "_of_bytes", shifted)
+    with pytest.raises(Rejected, match=r"; \d+ have no like; \d+ of them in pictures"):
+        export(detector, tmp_path / "other", kind=FOLDER)
+
+
 def test_another_programs_file_is_refused(tmp_path):
     (tmp_path / "o.onnx").write_bytes(b"no protobuf")
     with pytest.raises(ValueError, match=r"o\.onnx: ONNX Runtime cannot open it"):
