@@ -14,10 +14,11 @@ button{font:inherit;color:inherit;background:none;border:0;padding:0;cursor:poin
 th button{font-weight:600}th button::after{content:" \\2195" / "";opacity:.5}
 th[aria-sort=ascending] button::after{content:" \\2191" / "";opacity:1}
 th[aria-sort=descending] button::after{content:" \\2193" / "";opacity:1}
-td:first-child,figcaption{overflow-wrap:anywhere}
+td:first-child,figcaption{overflow-wrap:anywhere}td:first-child{min-width:92px}
 .matrix td,.matrix th{padding:2px;border:0;text-align:center;font-size:13px}
 .matrix th[scope=row]{text-align:right;padding-right:8px;max-width:180px;overflow-wrap:anywhere}
 .matrix thead th{max-width:110px;overflow-wrap:anywhere;vertical-align:bottom}
+.matrix tbody td,.matrix tbody th{vertical-align:middle}.matrix td:first-child{min-width:0}
 .matrix button{display:block;width:100%;min-width:46px;padding:8px 4px;border-radius:4px;
 text-align:center}
 .matrix button[aria-pressed=true]{outline:3px solid var(--c4)}
