@@ -14,6 +14,7 @@ from keras_retinanet.bin.convert_measure import (
 # keys of export.proven.FORMATS less the folder's, whose import would load Keras; a test holds
 # them equal
 EXPORTS = (".onnx", ".xml", ".tflite")
+COMPUTE_IN_BFLOAT16 = (".xml",)  # those of `export.runtimes.can_bfloat16`; the same test
 EXPORT_WORDS = ".onnx, .xml and .tflite"
 FOLDER = "folder"  # `convert_model.output_kind` of a SavedModel
 PROVEN = (FOLDER, *EXPORTS)  # kinds that TensorFlow writes and the gate compares

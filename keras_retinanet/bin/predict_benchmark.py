@@ -13,7 +13,7 @@ from pathlib import Path
 from keras_retinanet.bin.benchmark_accuracy import average_precision
 from keras_retinanet.bin.benchmark_table import lines_of, row
 from keras_retinanet.bin.console import Unfinished, is_bad_input, one_line
-from keras_retinanet.bin.convert_export import EXPORTS
+from keras_retinanet.bin.convert_export import COMPUTE_IN_BFLOAT16, EXPORTS
 from keras_retinanet.bin.convert_measure import dataset_words
 from keras_retinanet.utils.saved_models import is_saved_model
 
@@ -85,7 +85,8 @@ def variants_of(args):
     exact = [(path, False) for path in files]
     if not args.bfloat16:
         return exact
-    able = [path for path in files if path.suffix.lower() not in EXPORTS or path.suffix == ".xml"]
+    unable = set(EXPORTS) - set(COMPUTE_IN_BFLOAT16)
+    able = [path for path in files if path.suffix.lower() not in unable]
     return exact + [(path, True) for path in able if not is_saved_model(path)]
 
 

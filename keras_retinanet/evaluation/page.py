@@ -86,9 +86,10 @@ def _headline(results, analysis):
 
 
 def _classes(results, names):
+    interval = " with its interval of 95 %" if results["intervals"] else ""
     note = (
-        "AP with its interval of 95 %; precision, recall and F1 at the class's own best score. A "
-        "click on a column's name sorts."
+        f"AP{interval}; precision, recall and F1 at the class's own best score. A click on a "
+        "column's name sorts."
     )
     return section("Classes", page_numbers.class_table(names, results["classes"]), note=note)
 

@@ -14,7 +14,8 @@ from keras_retinanet.report.page import table
 MOST_LINES = 14  # classes with a curve of their own
 MOST_IN_MATRIX = 40  # classes
 SCORES = tuple(step / 100 for step in range(100))
-HEAD = ("class", "objects", "AP", "from", "to", "AP50", "precision", "recall", "F1", "score")
+INTERVAL = ("from", "to")
+HEAD = ("class", "objects", "AP", *INTERVAL, "AP50", "precision", "recall", "F1", "score")
 
 
 def sorted_table(head, rows):
@@ -47,9 +48,12 @@ def class_table(names, classes):
 
     Args:
         names: of the classes.
-        classes: {name: numbers}, as `--json` has them.
+        classes: {name: numbers}, as `--json` has them; without intervals they have no columns.
     """
-    return sorted_table(HEAD, [_class_row(name, classes[name]) for name in names])
+    rows = [dict(zip(HEAD, _class_row(name, classes[name]), strict=True)) for name in names]
+    known = any(classes[name]["interval"] for name in names)
+    head = [column for column in HEAD if known or column not in INTERVAL]
+    return sorted_table(head, [[row[column] for column in head] for row in rows])
 
 
 def _class_row(name, numbers):

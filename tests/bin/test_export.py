@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_retinanet.bin import console, convert_model, evaluate
+from keras_retinanet.bin import console, convert_export, convert_model, evaluate
 from keras_retinanet.models.snapshot import read_facts, rewrite_profile
 from keras_retinanet.predict import Detector
 
@@ -212,6 +212,8 @@ def test_a_missing_library_is_named_with_its_extra(monkeypatch):
 
 def test_the_kinds_of_files_are_those_that_can_be_written():
     from keras_retinanet.export.proven import FOLDER, FORMATS
-    from keras_retinanet.export.runtimes import FILES
+    from keras_retinanet.export.runtimes import FILES, can_bfloat16
 
     assert set(convert_model.EXPORTS) == set(FORMATS) - {FOLDER} == set(FILES)
+    able = {suffix for suffix in FILES if can_bfloat16(f"o{suffix}")}
+    assert set(convert_export.COMPUTE_IN_BFLOAT16) == able

@@ -11,7 +11,7 @@ from keras_retinanet.evaluation.analysis import analyse
 from keras_retinanet.evaluation.columns import Columns, FoundBoxes, TrueBoxes
 from keras_retinanet.evaluation.measures import measure_analysis
 from keras_retinanet.evaluation.page import evaluation_page
-from keras_retinanet.evaluation.page_numbers import precision_recall, size_bars
+from keras_retinanet.evaluation.page_numbers import class_table, precision_recall, size_bars
 from tests.browser import opened
 
 NASTY = "<script>alert(1)</script>"
@@ -89,6 +89,14 @@ def test_suspects_and_best_pictures(analysis):
 def test_every_entry_of_the_confusion_matrix_has_its_pictures(analysis):
     cells = {each.cell: each.picture for each in examples.of_cells(analysis, 0.5)}
     assert cells == {(0, 0): 0, (1, 0): 0, (2, 1): 1, (0, 2): 1}
+
+
+def test_without_draws_the_table_of_classes_has_no_interval(analysis):
+    for draws, columns in ((5, 10), (0, 8)):
+        _, of_classes = measure_analysis(analysis, draws)
+        text = str(class_table(NAMES, dict(zip(NAMES, of_classes, strict=True))))
+        assert text.count("</th>") == columns and text.count("</td>") == 2 * columns
+        assert (">from<" in text) == (">to<" in text) == bool(draws)
 
 
 def test_precision_by_recall_by_hand():
