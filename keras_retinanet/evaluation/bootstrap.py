@@ -65,7 +65,7 @@ def drawn_ap(matched, weights):
     classes, draws = _events(matched), len(weights)
     values = np.full((draws, len(THRESHOLDS), len(classes)), np.nan)
     # draws lie beside each other, so that what runs down the detections runs for all at once
-    small = len(weights) and weights.max(initial=0) < SMALL
+    small = weights.max(initial=0) < SMALL
     weights = np.ascontiguousarray(weights.T, np.int16 if small else np.int32)
     for label, events in enumerate(classes):
         if len(events.objects):
