@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from keras_retinanet.evaluation.coco_numbers import RECALLS
-from keras_retinanet.evaluation.matching import overlapping
+from keras_retinanet.evaluation.matching import best_of_pairs, overlapping
 
 BACKGROUND = 0.1  # IoU, t_b of the paper
 LOCALISATION, CLASSIFICATION, DUPLICATE, FALSE_BACKGROUND, BOTH = range(5)
@@ -94,24 +94,9 @@ def _best_overlaps(true, found):
     objects = rows[objects]
     is_own = found.labels[detections] == true.labels[objects]
     return tuple(
-        _best(detections[chosen], objects[chosen], ious[chosen], len(found.labels))
+        best_of_pairs(detections[chosen], objects[chosen], ious[chosen], len(found.labels))
         for chosen in (is_own, ~is_own)
     )
-
-
-def _best(detections, objects, ious, count):
-    """Return the largest IoU of each of `count` detections, and its object; the first of equals.
-
-    Pairs of a detection lie together, in the order of the objects.
-    """
-    best, rows = np.zeros(count), np.full(count, -1)
-    starts = np.flatnonzero(np.diff(detections, prepend=-1))
-    if len(starts):
-        found = detections[starts]
-        best[found] = np.maximum.reduceat(ious, starts)
-        others = np.where(ious == best[detections], objects, objects.max() + 1)
-        rows[found] = np.minimum.reduceat(others, starts)
-    return best, rows
 
 
 def average_precision(scores, hits, objects):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_retinanet.evaluation.columns import FoundBoxes
+from keras_retinanet.evaluation.columns import FoundBoxes, argsort
 
 PAIRS_AT_ONCE = 200_000  # 20 MB of intermediate columns
 NOT_QUITE_ONE = 1 - 1e-10  # pycocotools lets a threshold of 1 be missed by rounding
@@ -59,11 +59,9 @@ class Pairs:
 
 def rank(found, most):
     """Return FoundBoxes `found` as Ranked, `most` of a picture and class."""
-    order = np.argsort(found.pictures, kind="stable")
-    order = order[np.argsort(-found.scores[order], kind="stable")]
-    order = order[_argsort(found.labels[order])]
+    order = found.by_class
     pictures, labels = found.pictures[order], found.labels[order]
-    grouped = _argsort(pictures)  # rows of `order` by picture, class, score
+    grouped = argsort(pictures)  # rows of `order` by picture, class, score
     ranks = _places_in_runs(pictures[grouped], labels[grouped])
     kept = ranks < most
     grouped, ranks = grouped[kept], ranks[kept]
@@ -104,6 +102,25 @@ def overlapping(true, found, classes, least):
         for rows in parts(counts, PAIRS_AT_ONCE)
     ]
     return tuple(np.concatenate(column) for column in zip(*pieces, strict=True))
+
+
+def best_of_pairs(detections, objects, ious, count):
+    """Return the largest IoU of each of `count` detections, and its object; the first of equals.
+
+    Args:
+        detections, objects, ious: [P], of `overlapping`.
+
+    Returns:
+        (float64 [count], int64 [count]); 0 and -1 for a detection without a pair.
+    """
+    best, rows = np.zeros(count), np.full(count, -1)
+    starts = np.flatnonzero(np.diff(detections, prepend=-1))
+    if len(starts):
+        found = detections[starts]
+        best[found] = np.maximum.reduceat(ious, starts)
+        others = np.where(ious == best[detections], objects, objects.max() + 1)
+        rows[found] = np.minimum.reduceat(others, starts)
+    return best, rows
 
 
 def match(pairs, true, ignored, thresholds):
@@ -200,9 +217,3 @@ def parts(counts, most):
     ends = np.cumsum(counts[rows])
     cuts = np.searchsorted(ends, np.arange(most, ends[-1] if len(ends) else 0, most))
     return np.split(rows, cuts)
-
-
-def _argsort(whole):
-    """Return the stable order of whole numbers from 0; NumPy sorts 16 bits by radix, in a tenth."""
-    small = len(whole) and whole.max() < 2**16
-    return np.argsort(whole.astype(np.uint16) if small else whole, kind="stable")

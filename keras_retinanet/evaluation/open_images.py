@@ -13,7 +13,6 @@ checked for a picture, which is the dataset's business, before boxes come here.
 
 import numpy as np
 
-from keras_retinanet.evaluation.matching import rank
 from keras_retinanet.evaluation.voc import by_class, first_claims, nearest
 
 CHALLENGE, V2 = 1.0, 0.0
@@ -27,20 +26,19 @@ def open_images_by_class(columns, threshold=0.5, weight=CHALLENGE):
         weight: what a group counts beside an object.
     """
     true, classes = columns.true, len(columns.classes)
-    ranked = rank(columns.found, len(columns.found.labels))
-    hits = first_claims(_among(true, ~true.crowd, ranked, classes, threshold)[ranked.by_class])
-    groups = _among(true, true.crowd, ranked, classes, threshold)[ranked.by_class]
+    found = columns.found.rows(columns.found.by_class)
+    hits = first_claims(_among(true, ~true.crowd, found, classes, threshold))
+    groups = _among(true, true.crowd, found, classes, threshold)
     grouped = ~hits & (groups >= 0)
     best = grouped & first_claims(np.where(grouped, groups, -1))
     counted = np.where(grouped, np.where(best, weight, 0.0), 1.0)
     objects = np.bincount(true.labels, np.where(true.crowd, weight, 1.0), minlength=classes)
-    labels = ranked.found.labels[ranked.by_class]
-    values = by_class(labels, np.where(hits, 1.0, best * weight), counted, objects)
+    values = by_class(found.labels, np.where(hits, 1.0, best * weight), counted, objects)
     return [each["VOC12"] for each in values]
 
 
-def _among(true, rows, ranked, classes, threshold):
+def _among(true, rows, found, classes, threshold):
     """Return which of the objects `rows` (bool [M]) each detection overlaps most, -1 for none."""
     rows = np.flatnonzero(rows)
-    owners = nearest(true.rows(rows), ranked, classes, threshold)
+    owners = nearest(true.rows(rows), found, classes, threshold)
     return np.where(owners >= 0, np.append(rows, -1)[owners], -1)

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from keras_retinanet.evaluation.matching import pair, rank
+from keras_retinanet.evaluation.matching import best_of_pairs, overlapping
 
 ELEVEN = np.linspace(0, 1, 11)
 
@@ -48,12 +48,12 @@ def voc_by_class(columns, threshold=0.5):
         threshold: the IoU from which a detection counts.
     """
     true = columns.true
-    ranked = rank(columns.found, len(columns.found.labels))
+    found = columns.found.rows(columns.found.by_class)
     boxes = replace(true, crowd=np.zeros_like(true.crowd))  # overlap with them is a usual IoU
-    owners = nearest(boxes, ranked, len(columns.classes), threshold)[ranked.by_class]
+    owners = nearest(boxes, found, len(columns.classes), threshold)
     hits = first_claims(owners)
     counted = ~np.append(true.crowd, False)[owners]  # no object is not difficult
-    labels = ranked.found.labels[ranked.by_class][counted]
+    labels = found.labels[counted]
     objects = np.bincount(true.labels[~true.crowd], minlength=len(columns.classes))
     return by_class(labels, hits[counted], np.ones(len(labels)), objects)
 
@@ -77,21 +77,19 @@ def by_class(labels, hits, counted, objects):
     ]
 
 
-def nearest(true, ranked, classes, threshold):
+def nearest(true, found, classes, threshold):
     """Return the object of its class that each detection overlaps most [D]; -1: none enough.
 
     Of objects that it overlaps alike, the first.
 
     Args:
         true: TrueBoxes.
-        ranked: Ranked.
+        found: FoundBoxes.
+        classes: number of classes.
+        threshold: IoU.
     """
-    pairs = pair(true, ranked.found, classes, threshold)
-    order = np.lexsort((pairs.true, -pairs.ious, pairs.found))
-    found, first = np.unique(pairs.found[order], return_index=True)
-    owners = np.full(len(ranked.ranks), -1)
-    owners[found] = pairs.true[order][first]
-    return owners
+    pairs = overlapping(true, found, classes, threshold)
+    return best_of_pairs(*pairs, len(found.labels))[1]
 
 
 def first_claims(owners):
