@@ -189,7 +189,7 @@ def main(args=None):
     if args.kind in PROVEN:
         _choose_tensorflow()
     # GPUs are not worth their start, but what runs on them already must not be disturbed
-    start_keras(None if "keras" in sys.modules else "cpu")
+    start_keras(None if "keras" in sys.modules else "cpu", args.model_in)
     if args.kind == FOLDER:
         from keras_retinanet.models.exporting import check_saved_model_folder
 

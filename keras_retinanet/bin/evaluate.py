@@ -103,7 +103,7 @@ def main(args=None):
         if getattr(args, option):
             check_new_folder(getattr(args, option), f"--{option.replace('_', '-')}")
     process_options.join(args)
-    start_keras(args.gpu)
+    start_keras(args.gpu, None if args.results else args.model)
     with process_options.together(PROG, "start them all again"):
         return evaluate(args)
 

@@ -185,7 +185,7 @@ def detect(args):
 def read(args):
     """Return (generator, detections, FoundBoxes, what else results say) of the results file."""
     options = generator_options(args, MIN_SIDE, MAX_SIDE)  # nothing is resized
-    generator = make_generator(args, "evaluate", **options)
+    generator = make_generator(args, "evaluate", pictures_needed=bool(args.report), **options)
     given = read_given(args.results, generator)
     results = selected(given, args.score_threshold, args.max_detections)
     options = {

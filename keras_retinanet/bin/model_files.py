@@ -1,6 +1,7 @@
 """The model that a command line names: its options, its network, its detector."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from keras_retinanet.bin.console import import_keras
 
@@ -51,8 +52,13 @@ def given_family(args):
     return None if args.family == "auto" else args.family
 
 
-def start_keras(gpu=None):
-    """Import Keras and show it the GPUs that `gpu` names (all for None, none for "cpu")."""
+def start_keras(gpu=None, model=None):
+    """Import Keras and show it the GPUs that `gpu` names (all for None, none for "cpu").
+
+    That takes seconds, before which a file or folder `model` that does not exist is told.
+    """
+    if model is not None and not Path(model).exists():
+        raise ValueError(f"{model}: no such model file")
     import_keras()
     if gpu is not None:
         from keras_retinanet.utils.gpu import setup_gpu

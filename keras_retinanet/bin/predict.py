@@ -183,7 +183,7 @@ def main(args=None):
     if args.benchmark:
         return benchmark(args, sources)
     check_output(args.output, sources)
-    start_keras(args.gpu)
+    start_keras(args.gpu, args.model)
     detector = make_detector(args)
     report = detect(args, detector, sources)
     write_formats(args, detector, report)

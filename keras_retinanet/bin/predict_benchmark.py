@@ -100,7 +100,7 @@ def answer(connection, args, variant, pictures, batch):
     path, args.bfloat16 = variant
     args.model, args.batch_size = str(path), batch
     try:
-        start_keras(args.gpu)
+        start_keras(args.gpu, args.model)
         detector = make_detector(args)
         images = [detector.image_of(result) for result in detector.stream(pictures)]
         images = [images[place % len(images)] for place in range(batch)]

@@ -90,7 +90,7 @@ def serve(args, make_detector):
 
     bound = bound_socket(args.host or HOST, args.serve)  # a taken port shows before a long start
     with bound:
-        start_keras(args.gpu)
+        start_keras(args.gpu, args.model)
         from keras_retinanet.predict.options import Options, label_thresholds, with_advised
         from keras_retinanet.serve.app import make_app
 

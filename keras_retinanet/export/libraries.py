@@ -21,7 +21,7 @@ def library(name, extra):
         return importlib.import_module(name)
     except ImportError as error:
         raise ValueError(
-            f"{name.partition('.')[0]} is not installed: pip install keras-retinanet[{extra}]"
+            f'{name.partition(".")[0]} is not installed: pip install "keras-retinanet[{extra}]"'
         ) from error
 
 

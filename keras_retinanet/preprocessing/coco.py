@@ -53,7 +53,8 @@ class CocoGenerator(TableGenerator):
         path = annotation_file or Path(data_dir) / "annotations" / f"instances_{set_name}.json"
         if data_dir is None and image_dir is None:
             image_dir = Path(path).parent
-        folder = image_dir or _image_folder(Path(data_dir), set_name)
+        needed = kwargs.get("pictures_needed", True)
+        folder = image_dir or _image_folder(Path(data_dir), set_name, needed)
         self.coco = read_coco_file(path, None if allow_outside else folder)
         self.image_ids = list(self.coco.image_ids)
         ignored = ignored_labels(ignore_classes)
@@ -87,13 +88,15 @@ class CocoGenerator(TableGenerator):
         return self.coco_labels[int(label)]
 
 
-def _image_folder(data_dir, set_name):
+def _image_folder(data_dir, set_name, needed):
     places = [data_dir / "images" / set_name, data_dir / set_name]
     for place in places:
         if place.is_dir():
             return place
         if (shard := place.with_name(f"{place.name}.tar")).is_file():
             return shard
+    if not needed:
+        return places[0]
     raise AnnotationError(
         f"{data_dir}: no folder of pictures. Put them into {places[0]} or {places[1]}"
     )

@@ -69,6 +69,8 @@ class Generator(Steps, keras.utils.PyDataset):
         exif: whether pictures are turned as their EXIF orientation says.
         skip_broken: leave broken pictures out, listed in `skipped`, instead of ImageError.
         max_pixels: larger pictures are refused.
+        pictures_needed: whether files that do not exist are broken pictures; else their sizes are
+            those that the annotations state, where they do: for what looks at no picture.
         workers, use_multiprocessing, max_queue_size: how `fit` reads the dense view.
 
     On TensorFlow, Keras takes the shapes it will accept from batches 0 and 1, and freezes what
@@ -100,6 +102,7 @@ class Generator(Steps, keras.utils.PyDataset):
         exif=True,
         skip_broken=False,
         max_pixels=DEFAULT_MAX_PIXELS,
+        pictures_needed=True,
         workers=1,
         use_multiprocessing=False,
         max_queue_size=10,
@@ -138,6 +141,7 @@ class Generator(Steps, keras.utils.PyDataset):
         self.exif = exif
         self.skip_broken = skip_broken
         self.max_pixels = max_pixels
+        self.pictures_needed = pictures_needed
         self.check_pictures()
         self.begin()
 

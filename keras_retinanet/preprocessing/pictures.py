@@ -3,6 +3,7 @@
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -80,6 +81,7 @@ class Pictures(DatasetHooks):
     broken = {}  # {index: message}; replaced, never changed
     skipped = ()  # files left out
     as_found = False  # whether broken pictures neither end it nor leave the dataset
+    pictures_needed = True  # whether a file that does not exist is broken
 
     def check_pictures(self):
         """Read all headers into `image_sizes`, if the pictures are files.
@@ -96,6 +98,8 @@ class Pictures(DatasetHooks):
         else:
             header = partial(_check_channels, self.channels)
             self.image_sizes, broken = check_files(paths, self.max_pixels, self.exif, header)
+        if not self.pictures_needed:
+            broken = self._with_stated_sizes(paths, broken)
         if not broken or self.as_found:
             self.broken = broken
             return
@@ -108,6 +112,29 @@ class Pictures(DatasetHooks):
             f"{len(broken)} pictures are left out: {line}", AnnotationWarning, stacklevel=4
         )
         self.leave_out(broken)
+
+    def stated_sizes(self):
+        """Return the sizes [pictures, 2] that the annotations state, 0 for none; None for none."""
+
+    def _with_stated_sizes(self, paths, broken):
+        """Take files that do not exist to be as large as is stated; return the others of `broken`.
+
+        Args:
+            paths: of all pictures.
+            broken: {index: message}.
+        """
+        stated = self.stated_sizes()
+        absent = [index for index in broken if not Path(paths[index]).exists()]
+        if stated is None or not absent or not stated[absent].all():
+            return broken
+        self.image_sizes[absent] = stated[absent]
+        warnings.warn(
+            f"{len(absent)} of {len(paths)} pictures are not there; their sizes are taken from "
+            "the annotations",
+            AnnotationWarning,
+            stacklevel=5,
+        )
+        return {index: message for index, message in broken.items() if index not in absent}
 
     def leave_out(self, broken):
         """Never use the pictures of `broken`, {index: message}, again."""

@@ -136,6 +136,10 @@ class TableGenerator(Generator):
         if dropped:
             self.notify(f"{dropped} boxes lie wholly outside their pictures and are left out")
 
+    def stated_sizes(self):
+        """Return the sizes of the pictures that the annotations state, see `Table.declared`."""
+        return self.found.declared
+
     def in_pixels(self, samples):
         """Return Samples of `found` with their boxes in pixels, as they are here."""
         return samples

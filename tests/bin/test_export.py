@@ -205,7 +205,7 @@ def test_a_missing_library_is_named_with_its_extra(monkeypatch):
 
     monkeypatch.setattr(libraries.importlib, "import_module", missing)
     with pytest.raises(
-        ValueError, match=r"onnx is not installed: pip install keras-retinanet\[onnx\]"
+        ValueError, match=r'onnx is not installed: pip install "keras-retinanet\[onnx\]"'
     ):
         libraries.library("onnx.compose", "onnx")
 

@@ -10,6 +10,8 @@ import pytest
 from keras_retinanet.bin import evaluate
 from keras_retinanet.evaluation.coco import coco_stats
 from keras_retinanet.evaluation.measures import with_nulls
+from keras_retinanet.preprocessing.samples import AnnotationWarning
+from keras_retinanet.utils.image import ImageError, read_image_size
 
 CSV = ["csv", "a.csv", "c.csv"]
 COCO = ["coco", "--annotations", "i.json"]
@@ -213,6 +215,54 @@ def test_published_coco_results_give_their_numbers_through_the_command(real_data
     again = coco_stats(dataset, saved, engine="pycocotools")
     assert again == pytest.approx(expected, abs=1e-6)
     assert len(saved) == len(json.loads(path.read_text()))
+
+
+@pytest.fixture
+def coco_words(drawn, tmp_path, rows):
+    """Return the words that measure `rows` on val.csv as a COCO file without its pictures."""
+    names = sorted({line.split(",")[0] for line in (drawn / "val.csv").read_text().splitlines()})
+    sizes = [read_image_size(drawn / name) for name in names]
+    dataset = {
+        "images": [
+            {"id": int(name[4]), "file_name": name, "height": height, "width": width}
+            for name, (height, width) in zip(names, sizes, strict=True)
+        ],
+        "categories": [{"id": 0, "name": "disc"}, {"id": 1, "name": "square"}],
+        "annotations": [
+            {**row, "id": number, "area": row["bbox"][2] * row["bbox"][3], "iscrowd": 0}
+            for number, row in enumerate(rows)
+        ],
+    }
+    (tmp_path / "val.json").write_text(json.dumps(dataset))
+    (tmp_path / "r.json").write_text(json.dumps(rows[1:]))
+    words = ["coco", "--annotations", f"{tmp_path}/val.json", "--results", f"{tmp_path}/r.json"]
+    return [*words, "--draws", "20"]
+
+
+def test_results_are_measured_without_pictures(drawn, tmp_path, coco_words):
+    with_pictures = evaluate.main([*coco_words, "--images", str(drawn)])
+    with pytest.warns(AnnotationWarning, match="pictures are not there; their sizes are taken"):
+        without = evaluate.main(coco_words)
+    assert with_nulls(without) == with_nulls(with_pictures) and 0 < without["coco"]["AP"] < 1
+
+
+def test_results_on_a_folder_without_pictures_are_measured(tmp_path, coco_words):
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "val.json").rename(tmp_path / "annotations" / "instances_val2017.json")
+    with pytest.warns(AnnotationWarning, match="pictures are not there"):
+        results = evaluate.main(["coco", str(tmp_path), *coco_words[3:]])
+    assert 0 < results["coco"]["AP"] < 1
+
+
+def test_absent_pictures_are_told_where_they_are_needed(tmp_path, coco_words):
+    """By a page, which shows them; or where the annotations do not state sizes."""
+    with pytest.raises(ImageError, match="pictures cannot be used"):
+        evaluate.main([*coco_words, "--report", str(tmp_path / "page")])
+    dataset = json.loads((tmp_path / "val.json").read_text())
+    del dataset["images"][0]["height"]
+    (tmp_path / "val.json").write_text(json.dumps(dataset))
+    with pytest.raises(ImageError, match="pictures cannot be used"):
+        evaluate.main(coco_words)
 
 
 def test_what_a_model_found_is_measured_the_same_from_its_file(drawn, trained, tmp_path):
