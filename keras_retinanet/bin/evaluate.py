@@ -112,7 +112,10 @@ def evaluate(args):
     """Do what the checked options say; return the numbers, None but in the first process."""
     from keras_retinanet.evaluation.measures import with_nulls
     from keras_retinanet.evaluation.results import write_results_json
+    from keras_retinanet.evaluation.results_file import check_results
 
+    if args.compare:
+        check_results(args.compare)  # before the work
     generator, detections, found, about = read(args) if args.results else detect(args)
     if not processes.is_first():
         return processes.told(None)  # once the first one is done, which they must not leave

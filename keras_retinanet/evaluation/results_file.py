@@ -98,6 +98,11 @@ def read_results(path, places):
     return Results(found, detections, left_out, tuple(f"{path}: {notice}" for notice in notices))
 
 
+def check_results(path):
+    """Raise ValueError, as `read_results`, where `path` is no results file whatever the dataset."""
+    _found(path, _rows(path), Places({}, {}, np.zeros((0, 2), int)))
+
+
 def _rows(path):
     """Return the content of a results file, a list."""
     try:

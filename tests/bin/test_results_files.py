@@ -239,6 +239,14 @@ def coco_words(drawn, tmp_path, rows):
     return [*words, "--draws", "20"]
 
 
+def test_a_faulty_file_to_compare_with_is_told_before_the_work(drawn, tmp_path, monkeypatch):
+    (tmp_path / "other.json").write_text('[{"image_id": 0}]')
+    monkeypatch.setattr(evaluate, "detect", lambda args: pytest.fail("began to detect"))
+    words = ["csv", f"{drawn}/val.csv", f"{drawn}/classes.csv", f"{drawn}/val.csv"]
+    with pytest.raises(ValueError, match=r"other.json: detection \[0\] has no 'category_id'"):
+        evaluate.main([*words, "--compare", str(tmp_path / "other.json")])
+
+
 def test_results_are_measured_without_pictures(drawn, tmp_path, coco_words):
     with_pictures = evaluate.main([*coco_words, "--images", str(drawn)])
     with pytest.warns(AnnotationWarning, match="pictures are not there; their sizes are taken"):
