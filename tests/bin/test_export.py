@@ -136,25 +136,30 @@ def test_int8_is_calibrated_on_one_dataset_and_measured_on_another(
     assert code == (0 if measured["passed"] else 3) and out.exists() == measured["passed"]
 
 
-def test_a_rejected_saved_model_is_set_aside(trained, drawn, tmp_path, outcome, monkeypatch):
+def test_a_rejected_saved_model_is_set_aside(snapshot, drawn, tmp_path, outcome, monkeypatch):
     from keras_retinanet.export import gate
 
     for name in ("BOX_TOLERANCE", "SCORE_TOLERANCE"):
         monkeypatch.setattr(gate, name, -1.0)
-    words = [trained.snapshot, tmp_path / "saved", "--pictures", drawn / "val_1.png"]
-    for _ in range(2):  # the second time in place of the first
-        code, error = outcome(convert_model, [str(word) for word in words])
-        assert code == 3 and error.count("\n") == 1 and "saved.rejected" in error
+    earlier = tmp_path / "saved.rejected"
+    earlier.mkdir()
+    for name in ("saved_model.pb", "of_an_earlier_one"):
+        (earlier / name).touch()
+    words = [snapshot, tmp_path / "saved", "--pictures", drawn / "val_1.png"]
+    code, error = outcome(convert_model, [str(word) for word in words])
+    assert code == 3 and error.count("\n") == 1 and "saved.rejected" in error
     assert {path.name for path in tmp_path.iterdir()} == {"saved.rejected", "saved.report.json"}
+    assert not (earlier / "of_an_earlier_one").exists()
+    assert (earlier / "saved_model.pb").stat().st_size
 
 
-def test_a_rejected_file_ends_in_3(trained, drawn, tmp_path, outcome, monkeypatch):
+def test_a_rejected_file_ends_in_3(snapshot, drawn, tmp_path, outcome, monkeypatch):
     pytest.importorskip("tf2onnx", reason="the extra onnx is not installed")
     from keras_retinanet.export import gate
 
     for name in ("BOX_TOLERANCE", "SCORE_TOLERANCE"):
         monkeypatch.setattr(gate, name, -1.0)
-    words = [trained.snapshot, tmp_path / "o.onnx", "--pictures", drawn / "val_1.png"]
+    words = [snapshot, tmp_path / "o.onnx", "--pictures", drawn / "val_1.png"]
     code, error = outcome(convert_model, [str(word) for word in words])
     assert code == 3 and error.count("\n") == 1 and "o.onnx.rejected" in error
     assert not (tmp_path / "o.onnx").exists()
