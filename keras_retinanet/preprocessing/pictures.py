@@ -134,7 +134,8 @@ class Pictures(DatasetHooks):
             AnnotationWarning,
             stacklevel=5,
         )
-        return {index: message for index, message in broken.items() if index not in absent}
+        gone = set(absent)
+        return {index: message for index, message in broken.items() if index not in gone}
 
     def leave_out(self, broken):
         """Never use the pictures of `broken`, {index: message}, again."""
