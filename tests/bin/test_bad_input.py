@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_retinanet.bin import convert_model, debug, evaluate, predict, train
+from keras_retinanet.bin import convert_model, debug, evaluate, model_files, predict, train
 from tests import sketch
 
 SMALL = ["--image-min-side", "96", "--image-max-side", "128"]
@@ -244,6 +244,12 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     assert code == 2 and "No space left on device" in message
     assert [path.name for path in tmp_path.iterdir()] == ([] if kind == "o" else [kind])
     assert kind == "o" or (tmp_path / kind).read_text() == "old"
+
+
+def test_a_missing_model_is_told_before_keras_starts(monkeypatch):
+    monkeypatch.setattr(model_files, "import_keras", lambda: pytest.fail("Keras was started"))
+    with pytest.raises(ValueError, match=r"no\.keras: no such model file"):
+        model_files.start_keras(model="no.keras")
 
 
 @pytest.mark.parametrize("name", ["train", "evaluate"])

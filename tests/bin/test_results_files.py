@@ -262,6 +262,19 @@ def test_results_on_a_folder_without_pictures_are_measured(tmp_path, coco_words)
     assert 0 < results["coco"]["AP"] < 1
 
 
+def test_sizes_of_a_csv_files_columns_do_for_results(tmp_path):
+    (tmp_path / "c.csv").write_text("cat,0\n")
+    header = "filename,width,height,class,xmin,ymin,xmax,ymax"
+    (tmp_path / "a.csv").write_text(f"{header}\nno.jpg,60,40,cat,10,10,90,30\n")
+    row = {"image_id": 0, "category_id": 0, "bbox": [10, 10, 50, 20], "score": 0.9}
+    (tmp_path / "r.json").write_text(json.dumps([row]))
+    words = ["csv", f"{tmp_path}/a.csv", f"{tmp_path}/c.csv", "--results", f"{tmp_path}/r.json"]
+    with pytest.warns(AnnotationWarning) as told:
+        results = evaluate.main([*words, "--draws", "20"])
+    assert results["coco"]["AP"] == pytest.approx(1)  # the box ends at the stated width
+    assert any("1 of 1 pictures are not there" in str(each.message) for each in told)
+
+
 def test_absent_pictures_are_told_where_they_are_needed(tmp_path, coco_words):
     """By a page, which shows them; or where the annotations do not state sizes."""
     with pytest.raises(ImageError, match="pictures cannot be used"):
